@@ -1,0 +1,1 @@
+"""Ballast: training on Kubernetes inside an energy budget."""

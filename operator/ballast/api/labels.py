@@ -1,0 +1,18 @@
+"""Labels and annotations by which Ballast's objects are found; written by `act`, read by `observe` and by people."""
+
+from __future__ import annotations
+
+JOB_LABEL = "ballast.dev/trainingjob"
+"""The TrainingJob's name, on its Job, Service and pods."""
+
+JOB_UID_LABEL = "ballast.dev/trainingjob-uid"
+"""Its UID: a new job of the same name is another job."""
+
+ATTEMPT_LABEL = "ballast.dev/attempt"
+"""The attempt's number, from 1."""
+
+COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
+"""The pod's index in its gang; Kubernetes sets it as label and annotation."""
+
+GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
+"""A node's GPU model, set by NVIDIA's GPU feature discovery."""

@@ -1,0 +1,1 @@
+"""Tests of Ballast, and the embedded cluster that they and the demo run on."""
