@@ -1,0 +1,1 @@
+"""Tests of a few parts together with real counterparts, such as an API server."""

@@ -1,0 +1,1 @@
+"""The trainer as a process: signals, torchrun, restricted containers."""

@@ -1,0 +1,1 @@
+"""The trainer, one behaviour a file."""
