@@ -23,6 +23,7 @@ KIND = "TrainingJob"
 PLURAL = "trainingjobs"
 MAX_REPLICAS = 1024
 MAX_ATTEMPTS = 16
+MAX_NODES_LENGTH = 256
 # `<name>-<attempt>-<index>` is a pod's hostname, a DNS label of at most 63 characters: this leaves 9 digits
 # for the attempt and 4 for the index. The gang's Service wants a letter first.
 MAX_NAME_LENGTH = 48
@@ -361,4 +362,6 @@ def nodes_in_short(nodes: Iterable[str], shown: int = 2) -> str:
     """Node names for a table column: the first few in order, then how many more."""
     distinct = list(dict.fromkeys(nodes))
     more = f" +{len(distinct) - shown}" if len(distinct) > shown else ""
-    return ",".join(distinct[:shown]) + more
+    names = ",".join(distinct[:shown])
+    room = MAX_NODES_LENGTH - len(more)
+    return (names if len(names) <= room else names[: room - 1] + "…") + more

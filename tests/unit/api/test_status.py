@@ -32,7 +32,13 @@ def test_times_without_zone_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("nodes", "short"),
-    [([], ""), (["a"], "a"), (["b", "b", "a"], "b,a"), (["a", "b", "c", "d"], "a,b +2")],
+    [
+        ([], ""),
+        (["a"], "a"),
+        (["b", "b", "a"], "b,a"),
+        (["a", "b", "c", "d"], "a,b +2"),
+        (["a" * 253, "b" * 253, "c"], "a" * 252 + "… +1"),
+    ],
 )
 def test_nodes_in_short(nodes: list[str], short: str) -> None:
     assert nodes_in_short(nodes) == short

@@ -1,0 +1,1 @@
+"""The one place where Ballast changes the world: actions in, API requests out."""

@@ -1,0 +1,206 @@
+"""A thin client of the Kubernetes API: raw JSON in and out, typed errors, counted and bounded requests.
+
+`kubernetes.aio` does transport, TLS and credentials. What is added here: one name for each write that Ballast makes,
+errors that say whether trying again helps, and a limit on requests per second, so that a burst of jobs never
+starves other users of the API server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, ApiException, Configuration
+from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
+from kubernetes.aio.dynamic import DynamicClient
+
+from ballast.errors import BallastError, RetryableError
+
+FIELD_MANAGER = "ballast"
+REQUEST_TIMEOUT_SECONDS = 30
+PAGE_SIZE = 500
+
+JsonObject = dict[str, Any]
+
+
+class ApiRefused(BallastError):
+    """The API server answered that it won't do it (403, 404, 409, 422 ...): the world or the request must change."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        self.status = status
+        self.reason = reason
+        super().__init__(f"{status} {reason}: {message}")
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the request itself is wrong (400, 422), so that only another one can succeed."""
+        return self.status in {400, 422}
+
+
+class ApiUnavailable(RetryableError):
+    """The API server could not be reached, was overloaded or did not answer in time."""
+
+
+class KubeClient:
+    """The requests that Ballast makes; close it, or use it as an async context manager.
+
+    Args:
+        client: a configured client of the `kubernetes` package.
+        requests_per_second: the sustained limit; a second's worth may be sent at once.
+        on_request: told the verb, the resource and the HTTP status of every request that was answered.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        requests_per_second: float = 50.0,
+        on_request: Callable[[str, str, int], None] = lambda verb, resource, status: None,
+    ) -> None:
+        self._client = client
+        self._dynamic = DynamicClient(client)  # type: ignore[no-untyped-call]
+        self._limiter = RateLimiter(requests_per_second)
+        self._on_request = on_request
+
+    @classmethod
+    async def connect(
+        cls,
+        requests_per_second: float = 50.0,
+        on_request: Callable[[str, str, int], None] = lambda verb, resource, status: None,
+    ) -> Self:
+        """Connect as the pod's service account, or else by the kubeconfig."""
+        configuration = Configuration()
+        if in_cluster():
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        client = ApiClient(configuration)
+        client.user_agent = "ballast-operator"
+        return cls(client, requests_per_second, on_request)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def apply(self, path: str, body: Mapping[str, Any]) -> JsonObject:
+        """Server-side apply `body` at `path` as Ballast, taking over fields that others set."""
+        return await self._request(
+            "PATCH",
+            path,
+            body,
+            content_type="application/apply-patch+yaml",
+            query=[("fieldManager", FIELD_MANAGER), ("force", "true")],
+        )
+
+    async def json_patch(self, path: str, operations: list[JsonObject]) -> JsonObject:
+        """Apply a JSON patch; a failed `test` operation raises `ApiRefused`."""
+        return await self._request("PATCH", path, operations, content_type="application/json-patch+json")
+
+    async def create(self, path: str, body: Mapping[str, Any]) -> JsonObject:
+        """Create an object in the collection at `path`."""
+        return await self._request("POST", path, body)
+
+    async def get(self, path: str) -> JsonObject:
+        """Read one object."""
+        return await self._request("GET", path)
+
+    async def list_pages(self, path: str, label_selector: str | None = None) -> AsyncIterator[JsonObject]:
+        """Yield a collection page by page; all pages show the same moment.
+
+        Raises:
+            ApiRefused: also with status 410, when the list took so long that its moment is gone: start again.
+        """
+        token = ""
+        while True:
+            query = [("limit", str(PAGE_SIZE))]
+            if label_selector:
+                query.append(("labelSelector", label_selector))
+            if token:
+                query.append(("continue", token))
+            page = await self._request("GET", path, query=query)
+            yield page
+            token = page["metadata"].get("continue") or ""
+            if not token:
+                return
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        content_type: str | None = None,
+        query: list[tuple[str, str]] | None = None,
+    ) -> JsonObject:
+        await self._limiter.acquire()
+        resource = _resource(path)
+        try:
+            response = await self._dynamic.request(
+                method.lower(),
+                path,
+                body=body,
+                content_type=content_type,
+                query_params=query or [],
+                serialize=False,
+                _request_timeout=REQUEST_TIMEOUT_SECONDS,
+            )
+            answer: JsonObject = json.loads(await response.read())
+        except ApiException as error:
+            self._on_request(method, resource, error.status or 0)
+            raise _typed(error) from error
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            self._on_request(method, resource, 0)
+            raise ApiUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
+        self._on_request(method, resource, response.status)
+        return answer
+
+
+def in_cluster() -> bool:
+    """Return whether this process runs in a pod with a service account."""
+    return Path(SERVICE_TOKEN_FILENAME).exists()
+
+
+class RateLimiter:
+    """A token bucket that holds one second's worth of requests; waiters are served in order."""
+
+    def __init__(self, per_second: float) -> None:
+        self._interval = 1.0 / per_second
+        self._burst = max(per_second, 1.0)
+        self._next = 0.0
+
+    async def acquire(self) -> None:
+        """Wait until a request may be sent."""
+        now = asyncio.get_running_loop().time()
+        self._next = max(self._next + self._interval, now - (self._burst - 1) * self._interval)
+        if self._next > now:
+            await asyncio.sleep(self._next - now)
+
+
+def _resource(path: str) -> str:
+    """Return the resource of an API path, for example `pods` or `trainingjobs/status`."""
+    parts = path.strip("/").split("/")
+    rest = parts[2:] if parts[0] == "api" else parts[3:]
+    if rest and rest[0] == "namespaces" and len(rest) > 2:
+        rest = rest[2:]
+    return rest[0] + (f"/{rest[2]}" if len(rest) > 2 else "") if rest else path
+
+
+def _typed(error: ApiException) -> BallastError:
+    try:
+        status = json.loads(error.body or b"{}")
+    except (ValueError, TypeError):
+        status = {}
+    code = error.status or 0
+    message = status.get("message") or error.reason or "no answer"
+    if code == 429 or code >= 500 or code == 0:
+        return ApiUnavailable(f"{code}: {message}")
+    return ApiRefused(code, status.get("reason") or error.reason or "", message)

@@ -1,0 +1,155 @@
+"""What is created for one attempt of a TrainingJob: an Indexed Job of gated pods, and a headless Service.
+
+Names follow from the job's name and the attempt's number, so that applying them again after a crash changes
+nothing. Owner references let the cluster's garbage collector remove everything with the TrainingJob.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from ballast.api.base import API_VERSION
+from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX, JOB_LABEL, JOB_UID_LABEL
+from ballast.api.podtemplate import PLACEMENT_GATE, TRAINER_CONTAINER
+from ballast.api.trainingjob import Launcher, TrainingJob
+
+JsonObject = dict[str, Any]
+
+MASTER_PORT = 29500
+"""torchrun's default rendezvous port."""
+
+
+def attempt_name(job: TrainingJob, attempt: int) -> str:
+    """Return the name of the attempt's Job and Service; pods' hostnames are this and their index."""
+    return f"{job.metadata.name}-{attempt}"
+
+
+def needs_service(job: TrainingJob) -> bool:
+    """Return whether the pods have to find each other by name."""
+    return job.spec.launcher is Launcher.TORCHRUN
+
+
+def service(job: TrainingJob, attempt: int) -> JsonObject:
+    """Return the headless Service that gives each pod of the gang a DNS name."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(job, attempt),
+        "spec": {
+            "clusterIP": "None",
+            "selector": {JOB_UID_LABEL: job.metadata.uid, ATTEMPT_LABEL: str(attempt)},
+            # The rendezvous needs the names before any pod could be ready.
+            "publishNotReadyAddresses": True,
+            "ports": [{"name": "torchrun", "port": MASTER_PORT, "targetPort": MASTER_PORT}],
+        },
+    }
+
+
+def workload(job: TrainingJob, attempt: int) -> JsonObject:
+    """Return the Indexed Job whose pods wait behind Ballast's scheduling gate."""
+    template = copy.deepcopy(job.spec.template)
+    metadata = template.get("metadata") or {}
+    metadata["labels"] = {**(metadata.get("labels") or {}), **_labels(job, attempt)}
+    template["metadata"] = metadata
+    spec = template["spec"]
+    spec["restartPolicy"] = "Never"
+    spec["terminationGracePeriodSeconds"] = job.spec.checkpoint_grace_seconds
+    spec["schedulingGates"] = [*(spec.get("schedulingGates") or ()), {"name": PLACEMENT_GATE}]
+    if needs_service(job):
+        spec["subdomain"] = attempt_name(job, attempt)
+        for container in spec["containers"]:
+            if container["name"] == TRAINER_CONTAINER:
+                own = container.get("env") or []
+                set_by_user = {variable["name"] for variable in own}
+                ours = [v for v in torchrun_variables(job, attempt) if v["name"] not in set_by_user]
+                container["env"] = [*ours, *own]
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": _metadata(job, attempt),
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": job.spec.replicas,
+            "parallelism": job.spec.replicas,
+            # One lost pod ends the gang: the others would wait for it in a collective.
+            "backoffLimit": 0,
+            # A pod that is being deleted still holds its GPUs: don't put another beside it.
+            "podReplacementPolicy": "Failed",
+            "template": template,
+        },
+    }
+
+
+def torchrun_variables(job: TrainingJob, attempt: int) -> list[JsonObject]:
+    """Return the variables that torchrun reads in place of its command-line options."""
+    name = attempt_name(job, attempt)
+    rank = {"fieldRef": {"fieldPath": f"metadata.annotations['{COMPLETION_INDEX}']"}}
+    return [
+        {"name": "PET_NNODES", "value": str(job.spec.replicas)},
+        {"name": "PET_NPROC_PER_NODE", "value": str(max(job.spec.gpus_per_replica, 1))},
+        {"name": "PET_NODE_RANK", "valueFrom": rank},
+        {"name": "PET_MASTER_ADDR", "value": f"{name}-0.{name}"},
+        {"name": "PET_MASTER_PORT", "value": str(MASTER_PORT)},
+    ]
+
+
+def ungate_patch(pod_uid: str, gate_position: int, affinity: Mapping[str, Any] | None, node: str) -> list[JsonObject]:
+    """Return the JSON patch that binds a gated pod to a node and takes the gate off, in one step.
+
+    It tests the UID and that the gate still stands where it was seen, so that it can succeed once only. (Server-side
+    apply would answer 200 and leave the gate.)
+    """
+    gate = f"/spec/schedulingGates/{gate_position}"
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": pod_uid},
+        {"op": "test", "path": f"{gate}/name", "value": PLACEMENT_GATE},
+        {"op": "add", "path": "/spec/affinity", "value": with_node(affinity, node)},
+        {"op": "remove", "path": gate},
+    ]
+
+
+def with_node(affinity: Mapping[str, Any] | None, node: str) -> JsonObject:
+    """Return the affinity with the node required beside what it requires already.
+
+    The terms of a node selector are alternatives: the node is added to each of them.
+    """
+    merged: JsonObject = copy.deepcopy(dict(affinity or {}))
+    node_affinity = merged.setdefault("nodeAffinity", {})
+    required = node_affinity.setdefault("requiredDuringSchedulingIgnoredDuringExecution", {})
+    by_name = {"key": "metadata.name", "operator": "In", "values": [node]}
+    terms = required.get("nodeSelectorTerms") or [{}]
+    required["nodeSelectorTerms"] = [
+        {**term, "matchFields": [*(term.get("matchFields") or ()), by_name]} for term in terms
+    ]
+    return merged
+
+
+def _metadata(job: TrainingJob, attempt: int) -> JsonObject:
+    return {
+        "name": attempt_name(job, attempt),
+        "namespace": job.metadata.namespace,
+        "labels": _labels(job, attempt),
+        "ownerReferences": [owner_reference(job)],
+    }
+
+
+def _labels(job: TrainingJob, attempt: int) -> dict[str, str]:
+    return {
+        JOB_LABEL: job.metadata.name,
+        JOB_UID_LABEL: job.metadata.uid,
+        ATTEMPT_LABEL: str(attempt),
+    }
+
+
+def owner_reference(job: TrainingJob) -> JsonObject:
+    """Return the reference that makes an object go when the TrainingJob goes."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "TrainingJob",
+        "name": job.metadata.name,
+        "uid": job.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

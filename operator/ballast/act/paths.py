@@ -1,0 +1,41 @@
+"""API paths of what Ballast reads and writes."""
+
+from __future__ import annotations
+
+from ballast.api.base import API_VERSION
+from ballast.api.trainingjob import PLURAL
+
+TRAINING_JOBS = f"/apis/{API_VERSION}/{PLURAL}"
+JOBS = "/apis/batch/v1/jobs"
+PODS = "/api/v1/pods"
+NODES = "/api/v1/nodes"
+
+
+def training_job(namespace: str, name: str) -> str:
+    """A TrainingJob."""
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}/{name}"
+
+
+def training_job_status(namespace: str, name: str) -> str:
+    """The status subresource of a TrainingJob."""
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}/{name}/status"
+
+
+def job(namespace: str, name: str) -> str:
+    """A `batch/v1` Job."""
+    return f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
+
+
+def service(namespace: str, name: str) -> str:
+    """A Service."""
+    return f"/api/v1/namespaces/{namespace}/services/{name}"
+
+
+def pod(namespace: str, name: str) -> str:
+    """A pod."""
+    return f"/api/v1/namespaces/{namespace}/pods/{name}"
+
+
+def events(namespace: str) -> str:
+    """The events of a namespace."""
+    return f"/api/v1/namespaces/{namespace}/events"

@@ -1,0 +1,77 @@
+"""What a cycle may do to the world: three kinds of small frozen actions.
+
+Each is idempotent and safe to repeat after a crash: a status is written whole, objects have deterministic names
+and are applied, a pod's gate is taken off under a test that it is still there. Whatever is not yet visible in
+the world is decided again from the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from ballast.api.trainingjob import TrainingJob, TrainingJobStatus
+
+
+class Transition(StrEnum):
+    """Which step of a job's life a status write records; also the name in logs, metrics and failpoints."""
+
+    QUEUE = "Queue"
+    """The job waits, or waits for another reason than before."""
+    ADMIT = "Admit"
+    """Capacity is reserved on the nodes that the status names."""
+    RUN = "Run"
+    """Every pod of the gang runs."""
+    SUCCEED = "Succeed"
+    """The training ended well."""
+    FAIL = "Fail"
+    """The job ended without a result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An event for the job's owner: a CamelCase reason, and a sentence with numbers."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStatus:
+    """Write the job's whole status, then tell its owner."""
+
+    job: TrainingJob
+    transition: Transition
+    status: TrainingJobStatus
+    note: Note | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateObjects:
+    """Apply the headless Service, if the launcher needs one, and the gated Job of an attempt."""
+
+    job: TrainingJob
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ungate:
+    """Bind one gated pod to its node: one patch that adds the affinity and takes the gate off.
+
+    Attributes:
+        gate_position: index of Ballast's gate in `spec.schedulingGates`.
+        affinity: the pod's affinity as observed; the node is added to it.
+    """
+
+    job: TrainingJob
+    pod_name: str
+    pod_uid: str
+    node: str
+    gate_position: int
+    affinity: Mapping[str, Any] | None = None
+
+
+Action: TypeAlias = WriteStatus | CreateObjects | Ungate

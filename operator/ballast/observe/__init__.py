@@ -1,0 +1,1 @@
+"""What the operator knows of the world: watches and lists in, frozen snapshots out."""

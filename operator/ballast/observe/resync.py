@@ -1,0 +1,76 @@
+"""Complete lists: the first picture, and a periodic check of what the watches made of it.
+
+kopf says nothing of objects that vanish while its watch is broken (a 410 followed by a new list), so everything is
+listed now and then, page by page, and what is gone is forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+from ballast.errors import BallastError
+from ballast.observe.cluster_state import ClusterState, Kind
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2.0
+
+
+class Lists(Protocol):
+    """What is needed of the API client."""
+
+    def list_pages(self, path: str, label_selector: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Yield a collection page by page."""
+        ...
+
+
+class Resync:
+    """Lists everything that is watched into the state.
+
+    Args:
+        lists: the API client.
+        state: what is filled.
+        collections: path and label selector of each kind, in the order in which they are listed: what a job's
+            admission depends on comes before the jobs.
+    """
+
+    def __init__(self, lists: Lists, state: ClusterState, collections: dict[Kind, tuple[str, str | None]]) -> None:
+        self._lists = lists
+        self._state = state
+        self._collections = collections
+
+    async def first(self) -> None:
+        """List everything once, however often that has to be tried, then open the state for the control loop."""
+        while True:
+            try:
+                await self._list_all()
+            except BallastError as error:
+                logger.warning(
+                    "cannot list yet; are the CRDs installed and the permissions granted?", extra={"error": str(error)}
+                )
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._state.synced.set()
+                return
+
+    async def run(self, interval_seconds: float) -> None:
+        """List everything again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(interval_seconds)
+            try:
+                await self._list_all()
+            except BallastError as error:
+                logger.warning("resync failed; the watches go on", extra={"error": str(error)})
+
+    async def _list_all(self) -> None:
+        for kind, (path, selector) in self._collections.items():
+            objects: list[dict[str, Any]] = []
+            version = "0"
+            async for page in self._lists.list_pages(path, selector):
+                objects.extend(page["items"])
+                version = page["metadata"]["resourceVersion"]
+            # Between pages the loop is free; within this call nothing is awaited.
+            self._state.replace_all(kind, objects, version)

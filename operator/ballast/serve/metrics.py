@@ -1,0 +1,82 @@
+"""The operator's own metrics: is it keeping up, and what does it ask of the API server?
+
+Labels are bounded by construction (phases, verbs, resources, kinds of actions): never a job's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from ballast.api.trainingjob import Phase
+
+CYCLE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Metrics:
+    """One registry per operator, so that tests can run several."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.cycle_seconds = Histogram(
+            "ballast_cycle_seconds",
+            "Time of one control cycle: snapshot, decision, handing over of actions",
+            buckets=CYCLE_BUCKETS,
+            registry=self.registry,
+        )
+        self.ready_seconds = Gauge(
+            "ballast_ready_seconds",
+            "Time from the start of the process to the end of its first cycle",
+            registry=self.registry,
+        )
+        self._actions = Counter("ballast_actions", "Actions carried out", ["action", "result"], registry=self.registry)
+        self._requests = Counter(
+            "ballast_api_requests",
+            "Requests to the API server, watches excluded; code 0 is no answer",
+            ["verb", "resource", "code"],
+            registry=self.registry,
+        )
+        self._events_dropped = Counter(
+            "ballast_events_dropped", "Events that could not be sent", registry=self.registry
+        )
+        self._invalid = Counter(
+            "ballast_invalid_trainingjobs", "TrainingJobs that could not be read", registry=self.registry
+        )
+
+    def observe_jobs(self, jobs_by_phase: Callable[[], Mapping[Phase, int]]) -> None:
+        """Publish the number of jobs per phase, asked when scraped."""
+        self.registry.register(_JobsByPhase(jobs_by_phase))
+
+    def count_request(self, verb: str, resource: str, status: int) -> None:
+        """Count one answered request."""
+        self._requests.labels(verb.lower(), resource, str(status)).inc()
+
+    def count_action(self, action: str, succeeded: bool) -> None:
+        """Count one action's end."""
+        self._actions.labels(action, "done" if succeeded else "failed").inc()
+
+    def count_dropped_event(self) -> None:
+        """Count one event that was not sent."""
+        self._events_dropped.inc()
+
+    def count_invalid(self) -> None:
+        """Count one TrainingJob that could not be read."""
+        self._invalid.inc()
+
+    def render(self) -> bytes:
+        """Return the exposition text."""
+        return generate_latest(self.registry)
+
+
+class _JobsByPhase(Collector):
+    def __init__(self, jobs_by_phase: Callable[[], Mapping[Phase, int]]) -> None:
+        self._jobs_by_phase = jobs_by_phase
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        family = GaugeMetricFamily("ballast_trainingjobs", "TrainingJobs by phase", labels=["phase"])
+        for phase, count in self._jobs_by_phase().items():
+            family.add_metric([phase.value], count)
+        return [family]

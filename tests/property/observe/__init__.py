@@ -1,0 +1,1 @@
+"""Properties of the operator over any history of its world."""

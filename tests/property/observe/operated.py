@@ -1,0 +1,140 @@
+"""The operator's state, decisions and executor without an event loop: every request ends when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, cast
+
+from ballast.act.events import EventRecorder
+from ballast.act.executor import Executor
+from ballast.act.kube import ApiRefused, KubeClient
+from ballast.decide.actions import Action
+from ballast.decide.cycle import Decision, decide
+from ballast.decide.snapshot import Snapshot
+from ballast.errors import BallastError
+from ballast.observe.cluster_state import ClusterState, Kind
+from tests.builders import NOW
+from tests.property.observe.world import JsonObject, Outcome, World
+
+MAX_UNDER_WAY = 6
+
+LISTED = (Kind.NODE, Kind.POD, Kind.JOB, Kind.TRAINING_JOB)
+"""In the order of the operator's own lists."""
+
+
+class _Task:
+    """Stands for an `asyncio.Task`: a write that goes on when the test lets it."""
+
+    def __init__(self, write: Coroutine[Any, Any, None]) -> None:
+        self._write = write
+        self.done = False
+        self._go_on(None)
+
+    def add_done_callback(self, callback: Any) -> None:
+        """Accepted and ignored: the test counts what is under way itself."""
+
+    def answer(self, outcome: Outcome) -> None:
+        """End the request that the write waits for."""
+        self._go_on(outcome)
+
+    def kill(self, outcome: Outcome) -> None:
+        """End the process in the middle of the write; the request may still have reached the server."""
+        if outcome is Outcome.ANSWER_LOST and not self.done:
+            self._go_on(outcome)
+        self._write.close()
+
+    def _go_on(self, outcome: Outcome | None) -> None:
+        try:
+            self._write.send(outcome)
+        except StopIteration:
+            self.done = True
+
+
+class _Tasks:
+    """Stands for an `asyncio.TaskGroup`."""
+
+    def __init__(self) -> None:
+        self.all: list[_Task] = []
+
+    def create_task(self, write: Coroutine[Any, Any, None]) -> _Task:
+        task = _Task(write)
+        self.all.append(task)
+        return task
+
+
+class Operator:
+    """One process of the operator, from its first complete lists to its end."""
+
+    def __init__(self, world: World, time: float = 0.0) -> None:
+        self.time = time
+        self.state = ClusterState(clock=lambda: self.time)
+        self.ended: list[Action] = []
+        self.submitted = 0
+        self._tasks = _Tasks()
+        self._decided: tuple[Snapshot, Decision] | None = None
+        kube = cast("KubeClient", world)
+        self._executor = Executor(
+            kube, EventRecorder(kube), self._on_done, self._on_failed, cast("asyncio.TaskGroup", self._tasks)
+        )
+        for kind in LISTED:
+            self.takes_list(kind, list(world.objects[kind].values()), world.version)
+
+    def takes_list(self, kind: Kind, objects: list[JsonObject], version: int) -> None:
+        """Take in a complete list."""
+        self.state.replace_all(kind, objects, str(version))
+
+    def hears(self, kind: Kind, type_: str, obj: JsonObject) -> None:
+        """Take in a watch event, as the watch handlers do."""
+        self.state.observe(kind, obj)
+        if type_ == "DELETED":
+            self.state.forget(kind, obj["metadata"]["uid"])
+
+    @property
+    def under_way(self) -> list[_Task]:
+        """The writes that wait for the server."""
+        return [task for task in self._tasks.all if not task.done]
+
+    @property
+    def decides(self) -> bool:
+        """Whether a cycle has begun."""
+        return self._decided is not None
+
+    def begins_cycle(self) -> None:
+        """Take the snapshot and decide on it; what happens until the cycle ends, it does not know."""
+        room = MAX_UNDER_WAY - len(self.under_way)
+        if room:
+            snapshot = self.state.snapshot(NOW + self.time, room)
+            self._decided = snapshot, decide(snapshot)
+
+    def ends_cycle(self) -> None:
+        """Hand the decided actions over, as the control loop does."""
+        if self._decided is None:
+            return
+        snapshot, decision = self._decided
+        self._decided = None
+        self.state.remember(decision.refused)
+        for action in decision.actions:
+            self.submitted += 1
+            self.state.assume(action)
+            self._executor.submit(action)
+        if not decision.complete:
+            self.state.look_again(snapshot)
+
+    def dies(self, outcomes: Iterable[Outcome]) -> None:
+        """Lose everything but what reached the server."""
+        for task, outcome in zip(self._tasks.all, outcomes, strict=True):
+            task.kill(outcome)
+
+    @property
+    def writes(self) -> int:
+        """How many writes there were so far."""
+        return len(self._tasks.all)
+
+    def _on_done(self, action: Action, answers: Iterable[tuple[str, JsonObject]]) -> None:
+        self.ended.append(action)
+        self.state.settle(action, [(Kind(kind), obj) for kind, obj in answers])
+
+    def _on_failed(self, action: Action, error: BallastError) -> None:
+        self.ended.append(action)
+        self.state.reject(action, str(error) if isinstance(error, ApiRefused) and error.is_final else None)

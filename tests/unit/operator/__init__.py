@@ -1,0 +1,1 @@
+"""Unit tests of what composes the operator: control loop, failpoints, settings."""
