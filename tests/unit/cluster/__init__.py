@@ -1,0 +1,1 @@
+"""Tests of the embedded cluster's parts, without a cluster."""
