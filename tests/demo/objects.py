@@ -1,0 +1,263 @@
+"""TrainingJobs, pods and nodes as the API server has them, reduced to what the demo shows and judges.
+
+Pure functions from JSON to frozen values. Invariant: times are seconds since the epoch as the cluster's own clocks gave
+them, and None where there is none yet.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+JsonObject = Mapping[str, Any]
+
+JOB_LABEL = "ballast.dev/trainingjob"
+INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
+GPU = "nvidia.com/gpu"
+GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
+SIMULATED_TAINT = "kwok.x-k8s.io/node"
+
+FINAL_PHASES = frozenset({"Succeeded", "Failed"})
+HOLDS_CAPACITY = frozenset({"Placing", "Running"})
+#: Reasons of a waiting job that do not go away by waiting.
+HOPELESS = frozenset({"ClusterTooSmall", "NoEligibleNode", "InvalidSpec"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A TrainingJob as its manifest asks for it.
+
+    Attributes:
+        simulated: Whether it tolerates simulated nodes, and so does not really train.
+    """
+
+    name: str
+    replicas: int = 1
+    gpus_per_pod: int = 0
+    simulated: bool = False
+
+    @property
+    def size(self) -> str:
+        """Pods and GPUs, for people."""
+        each = f"{self.gpus_per_pod} GPU" if self.gpus_per_pod else "CPU"
+        return each if self.replicas == 1 else f"{self.replicas} x {each}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where one pod of a gang goes, as the TrainingJob's status says."""
+
+    node: str
+    gpu_model: str | None = None
+    gpus: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A TrainingJob as it stands.
+
+    Attributes:
+        message: Why it stands where it stands, in the operator's words.
+        placing: Why it was placed where it was placed; empty before.
+    """
+
+    name: str
+    phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
+    placing: str = ""
+    places: tuple[Place, ...] = ()
+    predicted_watts: float | None = None
+    queued_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has ended."""
+        return self.phase in FINAL_PHASES
+
+    @property
+    def nodes(self) -> str:
+        """Its nodes, for people."""
+        return ", ".join(dict.fromkeys(place.node for place in self.places))
+
+    @property
+    def gpu_model(self) -> str:
+        """Its GPU model, or `CPU`; empty while it has no placement."""
+        return ", ".join(dict.fromkeys(place.gpu_model or "CPU" for place in self.places))
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that its placement takes."""
+        return sum(place.gpus for place in self.places)
+
+    def waited_seconds(self, now: float) -> float | None:
+        """Seconds from the queue to running; until now for a job that still waits."""
+        if self.queued_at is None:
+            return None
+        until = self.started_at if self.started_at is not None else self.finished_at
+        return max((now if until is None else until) - self.queued_at, 0.0)
+
+    @property
+    def ran_seconds(self) -> float | None:
+        """Seconds from running to the end."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return max(self.finished_at - self.started_at, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """A training pod.
+
+    Attributes:
+        index: Its place in the gang.
+        last_words: The trainer's termination message.
+        waiting: Why its trainer has not started, where a kubelet says so.
+    """
+
+    name: str
+    job: str
+    index: int = 0
+    node: str = ""
+    gpus: int = 0
+    phase: str = "Pending"
+    scheduled_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    last_words: str = ""
+    waiting: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A node."""
+
+    name: str
+    gpus: int = 0
+    gpu_product: str = ""
+    simulated: bool = False
+    ready: bool = True
+
+    @property
+    def gpu_model(self) -> str:
+        """The part of the product's name by which people call the GPU model: `A100` of NVIDIA-A100-SXM4-80GB."""
+        words = self.gpu_product.replace(" ", "-").split("-")
+        return next((word for word in words if word[:1].isalpha() and word[1:].isdigit()), self.gpu_product)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What a real trainer reports at its end.
+
+    Attributes:
+        accuracy: Share of held-out examples that the trained model gets right.
+        processes: How many trained together.
+    """
+
+    accuracy: float
+    processes: int
+    seconds: float
+
+
+def asked(manifest: JsonObject) -> Asked:
+    """What a manifest asks for."""
+    spec = manifest["spec"]
+    pod = spec["template"]["spec"]
+    trainer = next(container for container in pod["containers"] if container["name"] == "trainer")
+    return Asked(
+        name=manifest["metadata"]["name"],
+        replicas=spec.get("replicas", 1),
+        gpus_per_pod=_gpus(trainer),
+        simulated=any(toleration.get("key") == SIMULATED_TAINT for toleration in pod.get("tolerations") or ()),
+    )
+
+
+def job(manifest: JsonObject) -> Job:
+    """A TrainingJob."""
+    status = manifest.get("status") or {}
+    conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
+    phase = status.get("phase", "Pending")
+    telling = {"Succeeded": "Complete", "Failed": "Failed"}.get(phase, "Admitted")
+    admitted = conditions.get("Admitted", {})
+    return Job(
+        name=manifest["metadata"]["name"],
+        phase=phase,
+        reason=status.get("reason") or "",
+        message=conditions.get(telling, {}).get("message", ""),
+        placing=admitted.get("message", "") if admitted.get("status") == "True" else "",
+        places=tuple(
+            Place(node=place["node"], gpu_model=place.get("gpuModel"), gpus=place.get("gpus", 0))
+            for place in status.get("placement") or ()
+        ),
+        predicted_watts=(status.get("energy") or {}).get("predictedWatts"),
+        queued_at=seconds(status.get("queuedAt")),
+        started_at=seconds(status.get("startedAt")),
+        finished_at=seconds(status.get("finishedAt")),
+    )
+
+
+def pod(manifest: JsonObject) -> Pod:
+    """A pod of a TrainingJob."""
+    metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
+    states = {each["name"]: each.get("state") or {} for each in status.get("containerStatuses") or ()}
+    state = states.get("trainer", {})
+    terminated, waiting = state.get("terminated") or {}, state.get("waiting") or {}
+    scheduled: JsonObject = next((c for c in status.get("conditions") or () if c["type"] == "PodScheduled"), {})
+    return Pod(
+        name=metadata["name"],
+        job=metadata["labels"][JOB_LABEL],
+        index=int(metadata["labels"].get(INDEX_LABEL, 0)),
+        node=spec.get("nodeName", ""),
+        gpus=sum(_gpus(container) for container in spec["containers"]),
+        phase=status.get("phase", "Pending"),
+        scheduled_at=seconds(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
+        started_at=seconds(terminated.get("startedAt") or (state.get("running") or {}).get("startedAt")),
+        finished_at=seconds(terminated.get("finishedAt")),
+        last_words=terminated.get("message", ""),
+        waiting=": ".join(part for part in (waiting.get("reason", ""), waiting.get("message", "")) if part),
+    )
+
+
+def node(manifest: JsonObject) -> Node:
+    """A node."""
+    labels = manifest["metadata"].get("labels") or {}
+    taints = (manifest.get("spec") or {}).get("taints") or ()
+    status = manifest.get("status") or {}
+    return Node(
+        name=manifest["metadata"]["name"],
+        gpus=int((status.get("allocatable") or {}).get(GPU, 0)),
+        gpu_product=labels.get(GPU_PRODUCT_LABEL, ""),
+        simulated=any(taint.get("key") == SIMULATED_TAINT for taint in taints),
+        ready=any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ()),
+    )
+
+
+def training_result(last_words: str) -> TrainingResult | None:
+    """What a trainer's termination message, or the last line of its log, reports; None if it reports no accuracy."""
+    try:
+        said = json.loads(last_words)
+    except ValueError:
+        return None
+    if not isinstance(said, dict):
+        return None
+    accuracy = said.get("test_accuracy", said.get("val_accuracy"))
+    if not isinstance(accuracy, int | float):
+        return None
+    return TrainingResult(
+        accuracy=float(accuracy), processes=int(said.get("processes", 1)), seconds=float(said.get("seconds", 0.0))
+    )
+
+
+def seconds(time: str | None) -> float | None:
+    """Seconds since the epoch of a time as Kubernetes writes it."""
+    return datetime.fromisoformat(time).timestamp() if time else None
+
+
+def _gpus(container: JsonObject) -> int:
+    limits = (container.get("resources") or {}).get("limits") or {}
+    return int(limits.get(GPU, 0))

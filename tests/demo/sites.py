@@ -1,0 +1,153 @@
+"""Where the demo runs: on the embedded cluster, or on a cluster that the user names.
+
+Both come down to a `Site`: how to reach it, what it can run, and what to tell a user who wants to look around.
+Invariant: a user's own cluster gets only what can be removed by the three commands that the site names.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster import Cluster, image_builds
+from tests.cluster.gpu_nodes import node_list
+from tests.cluster.paths import CHECKOUT
+from tests.cluster.platforms import why_no_real_node
+from tests.demo import objects
+from tests.demo.errors import DemoError
+from tests.demo.fleet import DEMO_LABEL, NAMESPACE, gpu_nodes
+from tests.demo.install import CHART
+from tests.demo.kubectl import Kubectl
+from tests.demo.stages import Stages
+
+IMAGES = ("operator", "trainer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A cluster that is ready for the demo.
+
+    Attributes:
+        real: Whether it has a node that runs real pods.
+        simulated: Whether it has the demo's simulated GPU nodes.
+        operator_image: Runs in place of the chart's own image.
+        operator_build: Tells this build of the operator's image from others.
+        trainer_image: Runs in place of the manifests' own image.
+        kubeconfig: For programs beside the cluster.
+        operator_log: Where an operator beside the cluster logs.
+        look_around: The command that makes `kubectl` work on it.
+        take_down: The commands that remove what the demo made.
+        remove: Does that.
+    """
+
+    kubectl: Kubectl
+    kubeconfig: Path
+    operator_log: Path
+    real: bool
+    simulated: bool
+    operator_image: str = ""
+    operator_build: str = ""
+    trainer_image: str = ""
+    look_around: str
+    take_down: tuple[str, ...]
+    remove: Callable[[], None]
+
+
+def embedded(stages: Stages, *, real_node: bool = True) -> Site:
+    """Brings the checkout's cluster up, with images, one real node where there can be one, and simulated ones."""
+    cluster = Cluster.for_checkout()
+    obstacle = why_no_real_node() if real_node else "it was not wanted"
+    build = ""
+    if obstacle:
+        stages.warn(f"No real node here: {obstacle}.")
+        stages.warn("The operator runs beside the cluster, and the jobs that train for real are left out.")
+    else:
+        with stages.stage("images", "Images of operator and trainer, built where they are stale", estimate_seconds=5):
+            built = {image.target: image for image in image_builds.build(IMAGES)}
+            build = built["operator"].reference
+    with stages.stage("cluster", f"Cluster {cluster.name}", estimate_seconds=8 if obstacle else 25):
+        cluster.up(real_nodes=0 if obstacle else 1)
+        if not obstacle:
+            cluster.load_images(IMAGES)
+        cluster.add_gpu_nodes(gpu_nodes())
+    tell_nodes(stages, Kubectl(cluster.kubectl_command()))
+    name = os.environ.get("BALLAST_CLUSTER")
+    chosen = f"BALLAST_CLUSTER={shlex.quote(name)} " if name else ""
+    return Site(
+        kubectl=Kubectl(cluster.kubectl_command()),
+        kubeconfig=cluster.kubeconfig,
+        operator_log=cluster.folder / "demo-operator.log",
+        real=obstacle is None,
+        simulated=True,
+        operator_build=build,
+        look_around=f'eval "$({chosen}.venv/bin/python -m tests.cluster env)"',
+        take_down=(f"{chosen}make cluster-down",),
+        remove=remove_embedded,
+    )
+
+
+def remove_embedded() -> None:
+    """Removes the checkout's embedded cluster, or what there is of it."""
+    Cluster.for_checkout().down()
+
+
+def existing(stages: Stages, kubeconfig: Path, *, operator_image: str = "", trainer_image: str = "") -> Site:
+    """Takes a user's own cluster as it is; simulated nodes are added only where kwok can keep them alive.
+
+    Raises:
+        DemoError: There is no such file, no kubectl, or no answer.
+    """
+    if not kubeconfig.is_file():
+        raise DemoError(
+            f"there is no kubeconfig {kubeconfig}", remedy="Name a file: make demo KUBECONFIG=/path/to/file"
+        )
+    program = os.environ.get("BALLAST_BIN_KUBECTL") or shutil.which("kubectl")
+    if program is None:
+        raise DemoError("there is no kubectl on PATH", remedy="Install it, or name it: BALLAST_BIN_KUBECTL=/path/to/it")
+    kubectl = Kubectl([program, f"--kubeconfig={kubeconfig}"])
+    with stages.stage("cluster", f"The cluster of {kubeconfig}", estimate_seconds=2):
+        found = [objects.node(each) for each in kubectl.items("nodes")]
+        simulated = any(node.simulated for node in found) or bool(
+            kubectl.items("deployments", "--all-namespaces", "-l", "app=kwok-controller")
+        )
+        if simulated:
+            kubectl.apply(node_list(gpu_nodes())["items"])
+            kubectl.run("wait", "--for=condition=Ready", "--timeout=60s", "nodes", "-l", DEMO_LABEL)
+        else:
+            stages.warn("No kwok here: only the jobs that train for real are run.")
+    tell_nodes(stages, kubectl)
+    chosen = f"kubectl --kubeconfig={shlex.quote(str(kubeconfig))}"
+
+    def remove() -> None:
+        kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout_seconds=300)
+        kubectl.run("delete", "-k", str(CHART), "--ignore-not-found", timeout_seconds=300)
+        kubectl.run("delete", "nodes", "-l", DEMO_LABEL)
+
+    return Site(
+        kubectl=kubectl,
+        kubeconfig=kubeconfig,
+        operator_log=CHECKOUT / "demo-operator.log",
+        real=True,
+        simulated=simulated,
+        operator_image=operator_image,
+        trainer_image=trainer_image,
+        look_around=f"export KUBECONFIG={shlex.quote(str(kubeconfig))}",
+        take_down=(
+            f"{chosen} delete namespace {NAMESPACE}",
+            f"{chosen} delete -k charts/ballast",
+            f"{chosen} delete nodes -l {DEMO_LABEL}",
+        ),
+        remove=remove,
+    )
+
+
+def tell_nodes(stages: Stages, kubectl: Kubectl) -> None:
+    """A line about the nodes that are there."""
+    nodes = [objects.node(each) for each in kubectl.items("nodes")]
+    real = [node.name for node in nodes if not node.simulated]
+    gpus = ", ".join(f"{node.name} {node.gpus} {node.gpu_model}" for node in nodes if node.gpus)
+    stages.say(f"real nodes: {', '.join(real) or 'none'}; GPU nodes: {gpus or 'none'}")

@@ -1,0 +1,1 @@
+"""The demo's judgement and what it shows, on plain data."""
