@@ -1,0 +1,117 @@
+"""Who operates the cluster: at most one operator at a time, outside or inside, started when a test asks for it.
+
+Tests that only need *an* operator share one process, because starting it is the slow part of most of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from tests.cluster import Cluster
+from tests.cluster.processes import MARK
+from tests.e2e.operator_process import REPOSITORY, OperatorProcess
+
+CHART = REPOSITORY / "charts" / "ballast"
+OPERATOR_NAMESPACE = "ballast-system"
+OPERATOR_NAME = "ballast-operator"
+
+
+class Operators:
+    """Starts and stops the operators of a test session.
+
+    Args:
+        cluster: the cluster, on which the API and the operator's service account are installed.
+        folder: for kubeconfig and logs.
+    """
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self._cluster = cluster
+        self._folder = folder
+        self._shared: OperatorProcess | None = None
+        self._deployed = False
+        self._started = 0
+        self._kubeconfig = folder / "operator.kubeconfig"
+
+    def shared(self) -> OperatorProcess:
+        """Return the process that tests share, ready; start it if it does not run."""
+        if self._shared is None or not self._shared.running:
+            self._shared = self.start()
+        return self._shared.wait_until_ready()
+
+    def start(
+        self,
+        *,
+        failpoint: str = "",
+        log: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        module: str = "ballast",
+    ) -> OperatorProcess:
+        """Stop whatever operates, and start a process of the test's own; the test ends it."""
+        self.stop()
+        return OperatorProcess(
+            self.kubeconfig(),
+            log or self.new_log(),
+            failpoint=failpoint,
+            # Marked as the cluster's, so that removing the cluster ends it too, even after a killed session.
+            settings={MARK: str(self._cluster.folder), **(settings or {})},
+            module=module,
+        )
+
+    def new_log(self) -> Path:
+        """Return the file for another operator's log."""
+        self._started += 1
+        return self._folder / f"operator-{self._started}.log"
+
+    def deployed(self) -> None:
+        """See to it that the operator runs in the cluster, installed as a user does, and is ready."""
+        if self._deployed:
+            return
+        self.stop()
+        self._deployed = True
+        self._cluster.kubectl("apply", "-k", str(CHART))
+        self._cluster.kubectl(
+            "-n", OPERATOR_NAMESPACE, "rollout", "status", f"deployment/{OPERATOR_NAME}", "--timeout=120s",
+            timeout_seconds=130,
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """Stop whatever operates the cluster."""
+        if self._shared is not None:
+            self._shared.kill()
+            self._shared = None
+        if self._deployed:
+            self._cluster.kubectl("-n", OPERATOR_NAMESPACE, "delete", "deployment", OPERATOR_NAME, "--wait=true")
+            self._cluster.kubectl("-n", OPERATOR_NAMESPACE, "wait", "--for=delete", "pods", "--all", "--timeout=60s")
+            self._deployed = False
+
+    def log_tail(self) -> str:
+        """Return the end of the log of whatever operates, or operated last."""
+        if self._deployed:
+            return self._cluster.kubectl(
+                "-n", OPERATOR_NAMESPACE, "logs", f"deployment/{OPERATOR_NAME}", "--all-containers", "--tail=60"
+            )
+        logs = sorted(self._folder.glob("operator-*.log"), key=lambda file: file.stat().st_mtime)
+        return logs[-1].read_text(errors="replace")[-6000:] if logs else "(none)"
+
+    def kubeconfig(self) -> Path:
+        """Return a kubeconfig of the operator's service account."""
+        if not self._kubeconfig.exists():
+            admin = yaml.safe_load(self._cluster.kubeconfig.read_text())
+            token = self._cluster.kubectl(
+                "-n", OPERATOR_NAMESPACE, "create", "token", OPERATOR_NAME, "--duration=12h"
+            ).strip()
+            admin["users"][0]["user"] = {"token": token}
+            self._kubeconfig.touch(mode=0o600)
+            self._kubeconfig.write_text(yaml.safe_dump(admin))
+        return self._kubeconfig
+
+
+def install_api(cluster: Cluster) -> None:
+    """Install what the operator needs before it starts: the CRDs, and its service account with its rights."""
+    cluster.kubectl("apply", "--server-side", "-f", str(CHART / "crds"))
+    cluster.kubectl("wait", "--for=condition=Established", "crd/trainingjobs.ballast.dev", "--timeout=60s")
+    for name in ("namespace", "rbac"):
+        cluster.kubectl("apply", "-f", str(CHART / "operator" / f"{name}.yaml"))

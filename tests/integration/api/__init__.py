@@ -1,0 +1,1 @@
+"""Tests of the rendered CRDs against a real API server."""
