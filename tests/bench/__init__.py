@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m tests.bench` prints one JSON object a line."""
