@@ -114,19 +114,8 @@ class Cluster:
         )
 
     def kill_component(self, name: str) -> None:
-        """Kills a component of the control plane, as a crash would; `start_component` or `up` starts it again."""
+        """Kills a component of the control plane, as a crash would; `up` starts it again."""
         self._plane(self._require_state()).stop_component(name)
-
-    def start_component(self, name: str) -> None:
-        """Starts a component of the control plane that was killed."""
-        self._plane(self._require_state()).start_component(name)
-
-    def restart_api_server(self) -> None:
-        """Kills the API server, starts it again, and waits until it is ready; every watch breaks off."""
-        plane = self._plane(self._require_state())
-        plane.stop_component("kube-apiserver")
-        plane.start_component("kube-apiserver")
-        plane.wait_until_ready()
 
     def load_images(self, images: Sequence[str] | None = None, *, archives: Sequence[Path] = ()) -> None:
         """Builds the project's images where they are stale, and loads them into every real node.

@@ -114,12 +114,6 @@ class ControlPlane:
         self._require_component(name)
         processes.kill_marked(self._folder, only=str(self._binary_in_workdir(name)))
 
-    def start_component(self, name: str) -> None:
-        """Starts one component that is not running."""
-        self._require_component(name)
-        processes.forget_stale_pids(self.workdir / "pids", self._folder)
-        self._kwokctl("start", "component", name)
-
     def log_files(self) -> dict[str, Path]:
         """The log of each component that has written one."""
         return {file.stem: file for file in sorted((self.workdir / "logs").glob("*.log"))}

@@ -60,6 +60,7 @@ def test_every_job_is_placed_exactly_once(
     pods = namespace.history(namespace.pods_path, version)
     writes = writes_of_operator(audit.since(position), namespace.name)
     _each_status_was_written_once(jobs, writes)
+    _each_job_was_admitted_once(writes)
     _each_job_was_created_once(writes)
     _each_pod_was_ungated_once(namespace, pods, writes)
     _each_event_was_sent_once(namespace)
@@ -76,6 +77,15 @@ def _each_status_was_written_once(jobs: History, writes: list[Request]) -> None:
         changes = len(phases) - 1
         assert patches[name] <= changes <= patches[name] + cut_off[name], f"{name}: a write that changed nothing"
     assert all(len(job["status"].get("attempts", [])) <= 1 for _, job in jobs if "status" in job)
+
+
+def _each_job_was_admitted_once(writes: list[Request]) -> None:
+    admissions = [
+        write
+        for write in writes
+        if write.resource == "trainingjobs/status" and write.body["status"]["phase"] == "Placing"
+    ]
+    assert_once(admissions, "trainingjobs/status", OUTCOMES)
 
 
 def _each_job_was_created_once(writes: list[Request]) -> None:
