@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ballast.decide.resources import Resources, add, subtract
@@ -88,16 +89,7 @@ class NodeUsage:
         taken = self._taken.get(node.name)
         if not taken:
             return node
-        return Node(
-            name=node.name,
-            ready=node.ready,
-            cordoned=node.cordoned,
-            labels=node.labels,
-            taints=node.taints,
-            gpu_model=node.gpu_model,
-            allocatable=node.allocatable,
-            free=subtract(node.allocatable, taken),
-        )
+        return replace(node, free=subtract(node.allocatable, taken))
 
 
 def _covers(more: Mapping[str, Resources], less: Mapping[str, Resources]) -> bool:
