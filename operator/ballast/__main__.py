@@ -1,4 +1,4 @@
-"""The `ballast` command: `ballast operator` runs the operator, `ballast crds` renders the API."""
+"""The `ballast` command: `ballast operator` runs the operator."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def _operate() -> int:
     from pydantic import ValidationError
 
     from ballast import logs
+    from ballast.errors import UserError
     from ballast.operator import run
     from ballast.settings import OperatorSettings
 
@@ -44,8 +45,14 @@ def _operate() -> int:
             print(f"ballast: BALLAST_{name}: {problem['msg']} (is {problem['input']!r})", file=sys.stderr)
         return 2
     logs.configure(settings.log_level, settings.log_format)
-    asyncio.run(run(settings))
-    return 0
+    code = 0
+    try:
+        asyncio.run(run(settings))
+    except* UserError as group:
+        for mistake in group.exceptions:
+            print(f"ballast: {mistake}", file=sys.stderr)
+        code = 2
+    return code
 
 
 if __name__ == "__main__":

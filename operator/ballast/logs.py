@@ -24,7 +24,17 @@ def configure(level: str, style: Literal["json", "text"]) -> None:
             )
         )
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+        handler.setFormatter(_TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _TextFormatter(logging.Formatter):
+    """Appends what a log call passes as `extra`, which the standard formatter leaves out."""
+
+    _standard = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        extra = {name: value for name, value in vars(record).items() if name not in self._standard}
+        return super().format(record) + "".join(f" {name}={value}" for name, value in extra.items())

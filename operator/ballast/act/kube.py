@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +20,7 @@ from kubernetes.aio.client import ApiClient, ApiException, Configuration
 from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
 from kubernetes.aio.dynamic import DynamicClient
 
-from ballast.errors import BallastError, RetryableError
+from ballast.errors import BallastError, RetryableError, UserError
 
 FIELD_MANAGER = "ballast"
 REQUEST_TIMEOUT_SECONDS = 30
@@ -72,12 +73,24 @@ class KubeClient:
         requests_per_second: float = 50.0,
         on_request: Callable[[str, str, int], None] = lambda verb, resource, status: None,
     ) -> Self:
-        """Connect as the pod's service account, or else by the kubeconfig."""
+        """Connect as the pod's service account, or else by the kubeconfig.
+
+        Raises:
+            UserError: there is no service account and no usable kubeconfig.
+        """
         configuration = Configuration()
-        if in_cluster():
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        else:
-            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        try:
+            if in_cluster():
+                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            else:
+                file = os.environ.get("KUBECONFIG")  # the package reads it only once, when it is imported
+                await config.load_kube_config(file, client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except config.ConfigException as error:
+            where = os.environ.get("KUBECONFIG", "~/.kube/config")
+            raise UserError(
+                f"no cluster to connect to: this is no pod with a service account, and KUBECONFIG ({where}) cannot be "
+                f"used: {error}; set KUBECONFIG to a kubeconfig that kubectl works with"
+            ) from error
         client = ApiClient(configuration)
         client.user_agent = "ballast-operator"
         return cls(client, requests_per_second, on_request)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from ballast.errors import UserError
 from ballast.serve.metrics import Metrics
 
 
@@ -39,11 +40,20 @@ def application(
 
 
 async def serve(app: web.Application, host: str, port: int) -> None:
-    """Serve until cancelled."""
+    """Serve until cancelled.
+
+    Raises:
+        UserError: the address cannot be listened on.
+    """
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise UserError(
+                f"cannot listen on {host}:{port}: {error.strerror or error}; set BALLAST_HTTP_HOST or BALLAST_HTTP_PORT"
+            ) from error
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()
