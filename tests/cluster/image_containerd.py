@@ -105,7 +105,12 @@ class Containerd:
         """Where the layers of an unpacked image lie, lowest first."""
         key = f"ballast-look-{uuid.uuid4().hex}"
         mounts = json.loads(self._ctr("snapshots", "view", "--mounts", key, chain_ids(diff_ids)[-1]))
-        self._ctr("snapshots", "rm", key)
+        try:
+            self._ctr("snapshots", "rm", key)
+        except CommandError:
+            # Nothing holds a view: garbage collection, which starts when it likes, may have been quicker.
+            if key in self._snapshots():
+                raise
         return [self.root / path for path in lower_folders(mounts)]
 
     def images(self) -> list[str]:
