@@ -8,12 +8,12 @@ job that ended is never touched again.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
-from ballast.api.conditions import Condition, ConditionType, Reason, set_condition
+from ballast.api.conditions import ConditionType, Reason
 from ballast.api.trainingjob import Attempt, Outcome, Phase, TrainingJobStatus
 from ballast.decide.actions import Action, CreateObjects, Note, Transition, Ungate, WriteStatus
 from ballast.decide.snapshot import Job, Pod
+from ballast.decide.telling import moment, pods, with_condition
 
 
 def advance(job: Job, now: float) -> list[Action]:
@@ -66,15 +66,15 @@ def _ungate(job: Job, gated: Iterable[Pod]) -> list[Action]:
 
 
 def _run(job: Job, now: float) -> WriteStatus:
-    time, status = _time(now), job.job.status
+    time, status = moment(now), job.job.status
     waited = now - job.queued_at
-    message = f"{_pods(job)} running on {status.nodes} after {waited:.0f} s in the queue and start-up"
+    message = f"{pods(job.job.spec.replicas)} running on {status.nodes} after {waited:.0f} s in the queue and start-up"
     conditions = status.conditions
     for kind, reason in (
         (ConditionType.PLACED, Reason.PODS_BOUND),
         (ConditionType.RUNNING, Reason.PODS_RUNNING),
     ):
-        conditions = _set(job, conditions, kind, True, reason, message, time)
+        conditions = with_condition(job, conditions, kind, True, reason, message, now)
     attempt = status.attempts[-1].model_copy(update={"placed_at": time, "running_at": time})
     new = status.model_copy(
         update={
@@ -89,7 +89,7 @@ def _run(job: Job, now: float) -> WriteStatus:
 
 
 def _succeed(job: Job, now: float) -> WriteStatus:
-    message = f"{_pods(job)} finished with exit code 0" + _after(job, now)
+    message = f"{pods(job.job.spec.replicas)} finished with exit code 0" + _after(job, now)
     status = _ended(job, now, Phase.SUCCEEDED, Outcome.SUCCEEDED, Reason.TRAINING_SUCCEEDED, message)
     return WriteStatus(job.job, Transition.SUCCEED, status, Note("Succeeded", message))
 
@@ -113,12 +113,12 @@ def _why_failed(job: Job) -> tuple[Reason, str]:
 
 
 def _ended(job: Job, now: float, phase: Phase, outcome: Outcome, reason: Reason, message: str) -> TrainingJobStatus:
-    time, status = _time(now), job.job.status
+    time, status = moment(now), job.job.status
     kind = ConditionType.COMPLETE if phase is Phase.SUCCEEDED else ConditionType.FAILED
-    conditions = _set(job, status.conditions, kind, True, reason, message, time)
+    conditions = with_condition(job, status.conditions, kind, True, reason, message, now)
     for held in (ConditionType.ADMITTED, ConditionType.PLACED, ConditionType.RUNNING):
         if any(condition.type == held for condition in conditions):
-            conditions = _set(job, conditions, held, False, Reason.FINISHED, "the job has ended", time)
+            conditions = with_condition(job, conditions, held, False, Reason.FINISHED, "the job has ended", now)
     attempt: Attempt = status.attempts[-1].model_copy(
         update={"finished_at": time, "outcome": outcome, "reason": reason.value}
     )
@@ -136,24 +136,3 @@ def _ended(job: Job, now: float, phase: Phase, outcome: Outcome, reason: Reason,
 def _after(job: Job, now: float) -> str:
     started = job.job.status.started_at
     return f", {now - started.timestamp():.0f} s after they started" if started is not None else ""
-
-
-def _pods(job: Job) -> str:
-    count = job.job.spec.replicas
-    return f"{count} pod" + "s" * (count != 1)
-
-
-def _set(
-    job: Job,
-    conditions: tuple[Condition, ...],
-    kind: ConditionType,
-    status: bool,
-    reason: Reason,
-    message: str,
-    time: datetime,
-) -> tuple[Condition, ...]:
-    return set_condition(conditions, kind, status, reason, message, generation=job.job.metadata.generation, now=time)
-
-
-def _time(now: float) -> datetime:
-    return datetime.fromtimestamp(now, UTC)

@@ -21,6 +21,7 @@ from ballast.decide.capacity import Capacity, Eligible
 from ballast.decide.gpu_models import GpuModel
 from ballast.decide.resources import CPU, GPU, PODS, shortage
 from ballast.decide.snapshot import GangRequest, Node, Refusal
+from ballast.decide.telling import pods
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def _place_on_cpus(gang: GangRequest, eligible: list[Node], capacity: Capacity) 
         chosen = _pack(gang, nodes, capacity)
         if chosen is not None:
             where = _where(chosen)
-            return Placement(chosen, None, None, f"{_pods(gang.replicas)} on {where}")
+            return Placement(chosen, None, None, f"{pods(gang.replicas)} on {where}")
     if not _fits_when_empty(gang, eligible, capacity):
         return _exceeds(gang, eligible)
     return Refusal(Reason.WAITING_FOR_CAPACITY, _cpu_shortage(gang, eligible, capacity))
@@ -155,7 +156,7 @@ def _exceeds(gang: GangRequest, eligible: Sequence[Node]) -> Refusal:
     one_model = " with one GPU model" if resource == GPU else ""
     return Refusal(
         Reason.CLUSTER_TOO_SMALL,
-        f"needs {_pods(gang.replicas)} x {need}{one_model}: more than the {len(eligible)} eligible nodes hold even "
+        f"needs {pods(gang.replicas)} x {need}{one_model}: more than the {len(eligible)} eligible nodes hold even "
         f"when empty (largest node {largest}, all together {total})",
     )
 
@@ -176,7 +177,7 @@ def _insufficient_gpus(
 
     parts = [capacity.told((gang.constraints, gang.per_pod, model), partial(free_of, model)) for model in ranked]
     too_slow = sorted(model.name for model in usable if model not in ranked)
-    message = f"needs {_pods(gang.replicas)} x {_amount(GPU, gang.gpus_per_pod)}; {'; '.join(parts)}"
+    message = f"needs {pods(gang.replicas)} x {_amount(GPU, gang.gpus_per_pod)}; {'; '.join(parts)}"
     if too_slow:
         message += f"; {', '.join(too_slow)} slower than maxSlowdownPercent {gang.max_slowdown_percent:g} allows"
     return Refusal(Reason.WAITING_FOR_CAPACITY, message)
@@ -187,7 +188,7 @@ def _cpu_shortage(gang: GangRequest, eligible: Sequence[Node], capacity: Capacit
     if not causes:
         causes = "all have room for some pods, too few for the gang"
     need = _amount(CPU, gang.resources.get(CPU, 0))
-    return f"needs {_pods(gang.replicas)} x {need}; of {len(eligible)} eligible nodes {causes}"
+    return f"needs {pods(gang.replicas)} x {need}; of {len(eligible)} eligible nodes {causes}"
 
 
 def _lacking(gang: GangRequest, nodes: Sequence[Node], capacity: Capacity) -> Counter[str]:
@@ -215,10 +216,6 @@ def _scarcest(gang: GangRequest, eligible: Sequence[Node]) -> str:
 def _where(nodes: Sequence[str]) -> str:
     names = sorted(set(nodes))
     return names[0] if len(names) == 1 else f"{len(names)} nodes ({', '.join(names[:4])}{', …' * (len(names) > 4)})"
-
-
-def _pods(count: int) -> str:
-    return f"{count} pod" + "s" * (count != 1)
 
 
 def _amount(resource: str, amount: int) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
-from ballast.api.conditions import Condition, ConditionType, Reason, find_condition, set_condition
+from ballast.api.conditions import ConditionType, Reason, find_condition
 from ballast.api.trainingjob import MAX_ATTEMPTS, Attempt, EnergyStatus, Phase, PodPlacement, nodes_in_short
 from ballast.decide.actions import Note, Transition, WriteStatus
 from ballast.decide.capacity import Capacity
 from ballast.decide.placement import Placement, place
 from ballast.decide.snapshot import GangRequest, Job, Refusal, Snapshot
+from ballast.decide.telling import moment, with_condition
 
 
 def admit(snapshot: Snapshot, limit: int) -> tuple[list[WriteStatus], dict[GangRequest, Refusal]]:
@@ -92,9 +92,11 @@ def _waiting(job: Job, refusal: Refusal, now: float) -> WriteStatus:
             "phase": Phase.QUEUED,
             "reason": refusal.reason.value,
             "observed_generation": job.job.metadata.generation,
-            "queued_at": _queued_at(job),
+            "queued_at": moment(job.queued_at),
             "gpus": job.job.gpus,
-            "conditions": _admitted(job, False, refusal.reason, refusal.message, now),
+            "conditions": with_condition(
+                job, job.job.status.conditions, ConditionType.ADMITTED, False, refusal.reason, refusal.message, now
+            ),
         }
     )
     warning = refusal.reason is not Reason.WAITING_FOR_CAPACITY
@@ -110,7 +112,7 @@ def _admission(job: Job, placement: Placement, now: float) -> WriteStatus:
             "phase": Phase.PLACING,
             "reason": Reason.RESERVED.value,
             "observed_generation": job.job.metadata.generation,
-            "queued_at": _queued_at(job),
+            "queued_at": moment(job.queued_at),
             "gpus": job.job.gpus,
             "nodes": nodes_in_short(placement.nodes),
             "placement": tuple(
@@ -123,28 +125,10 @@ def _admission(job: Job, placement: Placement, now: float) -> WriteStatus:
                 for index, node in enumerate(placement.nodes)
             ),
             "energy": EnergyStatus(predicted_watts=placement.predicted_watts),
-            "attempts": (*job.job.status.attempts, Attempt(number=number, started_at=_time(now)))[-MAX_ATTEMPTS:],
-            "conditions": _admitted(job, True, Reason.RESERVED, placement.message, now),
+            "attempts": (*job.job.status.attempts, Attempt(number=number, started_at=moment(now)))[-MAX_ATTEMPTS:],
+            "conditions": with_condition(
+                job, job.job.status.conditions, ConditionType.ADMITTED, True, Reason.RESERVED, placement.message, now
+            ),
         }
     )
     return WriteStatus(job.job, Transition.ADMIT, status, Note("Admitted", placement.message))
-
-
-def _admitted(job: Job, status: bool, reason: Reason, message: str, now: float) -> tuple[Condition, ...]:
-    return set_condition(
-        job.job.status.conditions,
-        ConditionType.ADMITTED,
-        status,
-        reason,
-        message,
-        generation=job.job.metadata.generation,
-        now=_time(now),
-    )
-
-
-def _queued_at(job: Job) -> datetime:
-    return _time(job.queued_at)
-
-
-def _time(now: float) -> datetime:
-    return datetime.fromtimestamp(now, UTC)
