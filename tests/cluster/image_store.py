@@ -1,4 +1,4 @@
-"""Gets images into the containerd of real nodes: before a node starts, or while it runs.
+"""Gets images into the containerd of real nodes while it runs.
 
 Layers are linked, not copied (`image_containerd`), so that a node with the 5.9 GB of torch is filled in seconds and
 takes no more disk. Invariant: a node's image store is whole by itself; removing builds from the cache takes nothing
@@ -11,28 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cluster.image_builds import Image, build
-from tests.cluster.image_containerd import Containerd, throwaway
-from tests.cluster.image_programs import containerd_programs
+from tests.cluster.image_containerd import Containerd
 from tests.cluster.progress import step
-
-
-def prepare_root(dest: Path, images: Sequence[str] | None = None, *, archives: Sequence[Path] = ()) -> None:
-    """Fills the root folder of a containerd that is not running; what it has already stays.
-
-    Args:
-        dest: The root folder, new or used; on one file system with the cache.
-        images: Targets to put in, built first if they must be; all when absent.
-        archives: Archives of further images, imported in the usual way.
-    """
-    found = build(images)
-    containerd, ctr = containerd_programs()
-    with (
-        step("filling the node's image store", estimate_seconds=4),
-        throwaway(dest, containerd=containerd, ctr=ctr) as node,
-    ):
-        _insert(node, found)
-        for archive in archives:
-            node.import_archive(archive)
 
 
 def load_into(
