@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ballast.api.base import ObservedModel, Time
+from ballast.api.base import Integer, ObservedModel, Time
 
 MAX_CONDITIONS = 16
 MAX_MESSAGE_LENGTH = 1024
@@ -36,6 +36,12 @@ class ConditionType(StrEnum):
     """Every pod of the gang has its node."""
     RUNNING = "Running"
     """Every pod of the gang runs."""
+    THROTTLED = "Throttled"
+    """The GPUs run below the operating point that the job would have, for the sake of a budget."""
+    TELEMETRY_FRESH = "TelemetryFresh"
+    """Power and progress are measured and up to date; nothing is stopped or throttled on older figures."""
+    EARLY_STOPPED = "EarlyStopped"
+    """More joules would not have bought a better model; with mode Advise it says what would have been done."""
     COMPLETE = "Complete"
     """The training ended well."""
     FAILED = "Failed"
@@ -63,6 +69,26 @@ class Reason(StrEnum):
     """Complete: every trainer exited with 0."""
     TRAINER_FAILED = "TrainerFailed"
     """Failed: a trainer exited with another code than 0, or its pod was lost."""
+    CAPACITY_TAKEN = "CapacityTaken"
+    """Rolled back: pods that Ballast did not place took what was reserved, or the pods became larger than that."""
+    NODE_UNAVAILABLE = "NodeUnavailable"
+    """Rolled back: a node was lost, cordoned or not ready before its pods started."""
+    PODS_REFUSED = "PodsRefused"
+    """Rolled back: the API server refused pods of the gang (ResourceQuota, LimitRange, Pod Security)."""
+    PLACEMENT_TIMEOUT = "PlacementTimeout"
+    """Rolled back: the gang was not running as a whole in time."""
+    POD_CANNOT_START = "PodCannotStart"
+    """Failed: the image or the configuration of a pod does not let it start."""
+    POD_DISRUPTED = "PodDisrupted"
+    """Stopped: a pod was evicted, preempted or deleted while the gang ran."""
+    NODE_LOST = "NodeLost"
+    """Stopped: a node of the gang does not answer any more, or is gone."""
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    """Failed: the job ran for spec.activeDeadlineSeconds."""
+    SUSPENDED = "Suspended"
+    """Not admitted: spec.suspend is true."""
+    RESUMED = "Resumed"
+    """Not admitted: spec.suspend is false again, and the job waits for its turn."""
     FINISHED = "Finished"
     """No longer admitted, placed or running, because the job ended."""
 
@@ -71,7 +97,7 @@ class Condition(ObservedModel):
     """One observation, in the shape of the Kubernetes API conventions (metav1.Condition)."""
 
     type: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")] = Field(
-        description="What is observed: Admitted, Placed, Running, Complete, Failed."
+        description="What is observed, in one CamelCase word."
     )
     status: ConditionStatus = Field(description="Whether it holds.")
     reason: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")] = Field(
@@ -81,7 +107,7 @@ class Condition(ObservedModel):
         default="", description="Why, in a sentence with numbers."
     )
     last_transition_time: Time = Field(description="Since when the status is what it is.")
-    observed_generation: Annotated[int, Field(ge=0)] | None = Field(
+    observed_generation: Annotated[Integer, Field(ge=0)] | None = Field(
         default=None, description="The metadata.generation that this observation is about."
     )
 

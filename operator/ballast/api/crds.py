@@ -17,11 +17,15 @@ from typing import Any
 
 import yaml
 
-from ballast.api.base import GROUP, VERSION, ApiModel, Resource
+from ballast.api.base import GROUP, VERSION, ApiModel
+from ballast.api.energybudget import EnergyBudget
+from ballast.api.energyprofile import EnergyProfile
+from ballast.api.kinds import Kind
+from ballast.api.nodepower import NodePower
 from ballast.api.trainingjob import TrainingJob
 from ballast.errors import UserError
 
-KINDS: tuple[type[ApiModel], ...] = (TrainingJob,)
+KINDS: tuple[type[Kind], ...] = (TrainingJob, EnergyBudget, NodePower, EnergyProfile)
 """Every kind that is served, as its model; a model names its resource."""
 
 _HEADER = "# Rendered from operator/ballast/api by `make crds`. Do not edit: change the model.\n"
@@ -45,9 +49,9 @@ def render() -> dict[str, str]:
     return rendered
 
 
-def definition(model: type[ApiModel]) -> dict[str, Any]:
+def definition(model: type[Kind]) -> dict[str, Any]:
     """The CustomResourceDefinition of one kind."""
-    resource: Resource = model.resource
+    resource = model.resource
     singular = resource.kind.lower()
     version: dict[str, Any] = {
         "name": VERSION,
@@ -112,6 +116,11 @@ def _structural(raw: Mapping[str, Any], definitions: Mapping[str, Any], *, path:
 
     if "const" in node:
         node["enum"] = [node.pop("const")]
+    for bound in ("minimum", "maximum"):
+        # OpenAPI 3.0, which the API server speaks, says that a bound is excluded; JSON schema says which is.
+        excluded = node.pop(f"exclusive{bound.capitalize()}", None)
+        if excluded is not None:
+            node |= {bound: excluded, f"exclusive{bound.capitalize()}": True}
     if "default" in node:
         default = _without_nothing(node.pop("default"))
         if default not in (None, []):
@@ -137,7 +146,7 @@ def _structural(raw: Mapping[str, Any], definitions: Mapping[str, Any], *, path:
 def _without_nothing(default: Any) -> Any:
     """A default without the nulls and empty lists in it: to leave a field out says the same."""
     if isinstance(default, Mapping):
-        return {key: value for key, value in default.items() if value not in (None, [])}
+        return {key: _without_nothing(value) for key, value in default.items() if value not in (None, [])}
     return default
 
 

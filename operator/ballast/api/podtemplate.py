@@ -16,6 +16,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from ballast.api.base import ApiModel, Rule
+from ballast.api.lists import Keyed
 
 TRAINER_CONTAINER = "trainer"
 GPU_RESOURCE = "nvidia.com/gpu"
@@ -24,7 +25,6 @@ MAX_CONTAINERS = 32
 
 _GPU_IN_CEL = "nvidia__dot__com__slash__gpu"  # how CEL spells a property name with a dot and a slash
 _GPU_COUNT = "[1-9][0-9]{0,2}"
-_LIST_BY_NAME = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 
 
 def _gpu_count(value: Any) -> Any:
@@ -47,7 +47,7 @@ _GpuCount = Annotated[
         }
     ),
 ]
-"""Whole GPUs, as a number or as text: Kubernetes takes both. None is for absent; a written null is refused."""
+"""Whole GPUs, as a number or as text: Kubernetes takes both."""
 
 
 class _View(ApiModel):
@@ -128,13 +128,14 @@ class _PodSpec(_View):
 
     containers: Annotated[
         list[_Container],  # a tuple with a bad item would be called too short as well
-        Field(min_length=1, max_length=MAX_CONTAINERS, json_schema_extra=_LIST_BY_NAME),
+        Field(min_length=1, max_length=MAX_CONTAINERS),
+        Keyed("name"),
     ] = Field(description="Exactly one of them is named trainer.")
-    init_containers: Annotated[
-        tuple[_Container, ...], Field(max_length=MAX_CONTAINERS, json_schema_extra=_LIST_BY_NAME)
-    ] = Field(default=(), description="Run before the containers, or beside them as sidecars.")
-    scheduling_gates: Annotated[tuple[_SchedulingGate, ...], Field(max_length=16, json_schema_extra=_LIST_BY_NAME)] = (
-        Field(default=(), description="Gates of others; ballast.dev/placement is Ballast's own.")
+    init_containers: Annotated[tuple[_Container, ...], Field(max_length=MAX_CONTAINERS), Keyed("name")] = Field(
+        default=(), description="Run before the containers, or beside them as sidecars."
+    )
+    scheduling_gates: Annotated[tuple[_SchedulingGate, ...], Field(max_length=16), Keyed("name")] = Field(
+        default=(), description="Gates of others; ballast.dev/placement is Ballast's own."
     )
     restart_policy: Literal["Never"] | None = Field(
         default=None, description="Never or absent: a gang starts again as a whole, not pod by pod."
@@ -218,7 +219,7 @@ def trainer_container(template: Mapping[str, Any]) -> Mapping[str, Any]:
 def gpus_of(template: Mapping[str, Any]) -> int:
     """Whole GPUs that one pod of a checked template asks for; 0 for training on the CPU."""
     limits = (trainer_container(template).get("resources") or {}).get("limits") or {}
-    return int(limits.get(GPU_RESOURCE, 0))
+    return int(limits.get(GPU_RESOURCE) or 0)
 
 
 def env_names(template: Mapping[str, Any]) -> frozenset[str]:

@@ -1,58 +1,49 @@
 """TrainingJob: what a user asks for, and what Ballast says about it.
 
-Invariant: `spec` is intent and only people write it; `status` is observation, only the operator writes it,
-and all of it can be rebuilt from the world. Every field has an effect; the CRD is rendered from these models.
+Invariant: `spec` is intent and only people write it; `status` is observation and only the operator writes it. What
+stands here is the contract, and the CRD is rendered from it; the release notes say which of it a release keeps.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from ballast.api.base import API_VERSION, ApiModel, Column, ObservedModel, Resource, Rule, Time
-from ballast.api.conditions import MAX_CONDITIONS, Condition
+from ballast.api.base import ApiModel, Boolean, Integer, Rule
+from ballast.api.earlystopping import EarlyStoppingSpec
+from ballast.api.jobenergy import EnergySpec
+from ballast.api.jobenergy import Objective as Objective  # read wherever the spec is
+from ballast.api.jobstatus import MAX_REPLICAS, Phase, TrainingJobStatus
+from ballast.api.kinds import AGE, Column, InvalidObject, Kind, Resource
 from ballast.api.podtemplate import PodTemplate, env_names, gpus_of
-from ballast.errors import UserError
 
 KIND = "TrainingJob"
 PLURAL = "trainingjobs"
-MAX_REPLICAS = 1024
-MAX_ATTEMPTS = 16
-MAX_NODES_LENGTH = 256
 # `<name>-<attempt>-<index>` is a pod's hostname, a DNS label of at most 63 characters: this leaves 9 digits
 # for the attempt and 4 for the index. The gang's Service wants a letter first.
 MAX_NAME_LENGTH = 48
 NAME_PATTERN = "[a-z]([-a-z0-9]*[a-z0-9])?"
-# One writer replaces the list: the API server need not remember who owns each of up to a thousand items.
-_WRITTEN_WHOLE = {"x-kubernetes-list-type": "atomic"}
+# CEL: whether the job was free to be edited before this edit. A rule at the root may look into the status, but not ask
+# whether an optional field has a value: that costs a hundred times what the API server allows.
+_IS_FREE: Final = (
+    "!(has(oldSelf.status) && has(oldSelf.status.conditions)"
+    " && oldSelf.status.conditions.exists(c, c.type == 'Admitted' && c.status == 'True'))"
+)
+_HAS_NOT_ENDED: Final = (
+    "!(has(oldSelf.status) && has(oldSelf.status.phase)"
+    f" && oldSelf.status.phase in {[phase.value for phase in Phase if phase.is_final]})"
+)
+_LEARNS: Final = "what its run teaches belongs to the old key; suspend the job first"
+_JUDGES: Final = "its values so far are of the old one; suspend the job first"
+
 TORCHRUN_VARIABLES = ("PET_MASTER_ADDR", "PET_MASTER_PORT", "PET_NNODES", "PET_NODE_RANK")
 
 
-class Phase(StrEnum):
-    """Where a TrainingJob stands."""
-
-    PENDING = "Pending"
-    """No operator has looked at it yet."""
-    QUEUED = "Queued"
-    """Waits for capacity; nothing exists for it."""
-    PLACING = "Placing"
-    """Capacity is reserved; pods are created, bound and started."""
-    RUNNING = "Running"
-    """Every pod of the gang runs."""
-    SUCCEEDED = "Succeeded"
-    """Every trainer exited with 0."""
-    FAILED = "Failed"
-    """Ended without a result."""
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the job has ended, for better or worse."""
-        return self in (Phase.SUCCEEDED, Phase.FAILED)
+class InvalidTrainingJob(InvalidObject):
+    """A TrainingJob that breaks the schema or a rule."""
 
 
 class Launcher(StrEnum):
@@ -64,53 +55,55 @@ class Launcher(StrEnum):
     """Not at all: the trainer is on its own."""
 
 
-class Objective(StrEnum):
-    """What placement makes small."""
-
-    MINIMIZE_ENERGY = "MinimizeEnergy"
-    """The joules of the work."""
-    BALANCED = "Balanced"
-    """The product of joules and seconds."""
-    MINIMIZE_TIME = "MinimizeTime"
-    """The seconds of the work; joules break ties."""
-
-
-class EnergySpec(ApiModel):
-    """How much time may be given for fewer joules."""
-
-    objective: Objective = Field(
-        default=Objective.MINIMIZE_ENERGY,
-        description="What placement makes small: MinimizeEnergy the joules, MinimizeTime the seconds,"
-        " Balanced their product.",
-    )
-    max_slowdown_percent: Annotated[int, Field(ge=0, le=1000)] = Field(
-        default=10,
-        description="How much longer the work may take than on the fastest eligible GPU model at its default"
-        " power limit, in percent.",
-    )
-
-
 class TrainingJobSpec(ApiModel):
     """What to train, in how many pods, and how much time may be given for fewer joules."""
 
-    replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] = Field(
+    replicas: Annotated[Integer, Field(ge=1, le=MAX_REPLICAS)] = Field(
         default=1,
-        description="Pods in the gang: all are placed at once, or none. Immutable while the job is admitted.",
+        description="Pods in the gang: all are placed at once, or none. Immutable while the job is"
+        " admitted and after its end.",
     )
     launcher: Launcher = Field(
         default=Launcher.NONE,
         description="torchrun: pods get PET_* variables and a headless Service, so that torchrun in the"
-        " trainer forms one process group. none: nothing is added. Immutable while the job is admitted.",
+        " trainer forms one process group. none: nothing is added. Immutable while the job is"
+        " admitted and after its end.",
     )
-    checkpoint_grace_seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
+    suspend: Boolean = Field(
+        default=False,
+        description="true: stop the pods (SIGTERM, checkpointGraceSeconds), free what they hold, and start nothing"
+        " until it is false again.",
+    )
+    retry_limit: Annotated[Integer, Field(ge=0, le=100)] = Field(
+        default=3,
+        description="How often the job is tried again after the trainer's own failure; failures of nodes and"
+        " placements that came to nothing do not count.",
+    )
+    active_deadline_seconds: Annotated[Integer, Field(ge=1, le=315_360_000)] | None = Field(
+        default=None,
+        description="Seconds for which the gang may run, all attempts together, suspensions not counted; then it is"
+        " stopped and the job has failed.",
+    )
+    ttl_seconds_after_finished: Annotated[Integer, Field(ge=0, le=315_360_000)] | None = Field(
+        default=None,
+        description="Seconds after its end at which the job is deleted, with its pods; absent: never.",
+    )
+    checkpoint_grace_seconds: Annotated[Integer, Field(ge=1, le=86400)] = Field(
         default=120,
         description="Seconds that the trainer gets between SIGTERM and SIGKILL to save and exit; read when"
         " pods are created.",
     )
-    energy: EnergySpec = Field(default=EnergySpec(), description="How much time may be given for fewer joules.")
+    energy: EnergySpec = Field(
+        default=EnergySpec(), description="How much time may be given for fewer joules, and how many joules there are."
+    )
+    early_stopping: EarlyStoppingSpec | None = Field(
+        default=None,
+        description="When more joules would no longer buy a better model. Absent: nothing is ever stopped early.",
+    )
     template: PodTemplate = Field(
         description="The pods, as a PodTemplateSpec. The container named trainer trains; only it may ask for"
-        " nvidia.com/gpu. Immutable while the job is admitted."
+        " nvidia.com/gpu. Immutable while the job is"
+        " admitted and after its end."
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -129,131 +122,43 @@ class TrainingJobSpec(ApiModel):
     )
 
     @property
+    def priority_class(self) -> str | None:
+        """The template's `priorityClassName`; None for the cluster's default."""
+        name = self.template["spec"].get("priorityClassName")
+        return name or None
+
+    @property
     def gpus_per_replica(self) -> int:
         """Whole GPUs that one pod asks for; 0 for training on the CPU."""
         return gpus_of(self.template)
 
 
-class PodPlacement(ObservedModel):
-    """Where one pod of the gang goes."""
-
-    pod: Annotated[str, Field(max_length=253)] = Field(
-        description="The pod's place in the gang: its hostname, <job>-<attempt>-<index>."
-    )
-    node: Annotated[str, Field(max_length=253)] = Field(description="The node.")
-    gpu_model: Annotated[str, Field(max_length=63)] | None = Field(
-        default=None, description="The node's GPU model; absent for a pod without GPUs."
-    )
-    gpus: Annotated[int, Field(ge=0)] = Field(default=0, description="GPUs that the pod holds.")
-
-
-class Outcome(StrEnum):
-    """How an attempt ended."""
-
-    SUCCEEDED = "Succeeded"
-    """Every trainer exited with 0."""
-    FAILED = "Failed"
-    """A trainer exited with another code, or a pod was lost or refused."""
-
-
-class Attempt(ObservedModel):
-    """One try at running the gang, from admission to its end."""
-
-    number: Annotated[int, Field(ge=1)] = Field(description="Counts from 1; part of the names of what is created.")
-    started_at: Time = Field(description="When capacity was reserved.")
-    placed_at: Time | None = Field(default=None, description="When every pod had its node.")
-    running_at: Time | None = Field(default=None, description="When every pod ran.")
-    finished_at: Time | None = Field(default=None, description="When the attempt ended.")
-    outcome: Outcome | None = Field(default=None, description="How it ended; absent while it lasts.")
-    reason: Annotated[str, Field(max_length=63)] | None = Field(
-        default=None, description="Why it ended so, in one CamelCase word."
-    )
-
-
-class EnergyStatus(ObservedModel):
-    """What the energy model expects of the placement."""
-
-    predicted_watts: Annotated[float, Field(ge=0)] | None = Field(
-        default=None,
-        description="Power that the gang's GPUs and what they keep awake are expected to draw, in watts.",
-    )
-
-
-class TrainingJobStatus(ObservedModel):
-    """What Ballast observes; all of it can be rebuilt."""
-
-    phase: Phase = Field(
-        default=Phase.PENDING,
-        description="Pending: not seen by an operator yet. Queued: waits, nothing is created. Placing:"
-        " capacity is reserved, pods start. Running: all pods run. Succeeded, Failed: ended.",
-    )
-    reason: Annotated[str, Field(max_length=63)] | None = Field(
-        default=None, description="Why the phase is what it is now, in one CamelCase word."
-    )
-    observed_generation: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="The metadata.generation that this status is about."
-    )
-    queued_at: Time | None = Field(default=None, description="When the job was first queued.")
-    started_at: Time | None = Field(default=None, description="When all pods first ran.")
-    finished_at: Time | None = Field(default=None, description="When the job ended.")
-    gpus: Annotated[int, Field(ge=0)] | None = Field(default=None, description="GPUs that the whole gang asks for.")
-    nodes: Annotated[str, Field(max_length=1024)] | None = Field(
-        default=None, description="The nodes in short, for people; placement has them in full."
-    )
-    placement: Annotated[
-        tuple[PodPlacement, ...],
-        Field(
-            max_length=MAX_REPLICAS,
-            json_schema_extra=_WRITTEN_WHOLE,
-        ),
-    ] = Field(default=(), description="Where each pod of the current attempt goes.")
-    energy: EnergyStatus | None = Field(default=None, description="What the energy model expects of the placement.")
-    attempts: Annotated[
-        tuple[Attempt, ...],
-        Field(
-            max_length=MAX_ATTEMPTS,
-            json_schema_extra=_WRITTEN_WHOLE,
-        ),
-    ] = Field(default=(), description=f"The newest {MAX_ATTEMPTS} attempts, oldest first.")
-    conditions: Annotated[
-        tuple[Condition, ...],
-        Field(
-            max_length=MAX_CONDITIONS,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        ),
-    ] = Field(default=(), description="What is true of the job now, since when and why.")
-
-
-class ObjectMeta(ObservedModel):
-    """The part of Kubernetes' object metadata that Ballast reads."""
-
-    name: str
-    namespace: str = "default"
-    uid: str = ""
-    generation: int = 1
-    resource_version: str = ""
-    creation_timestamp: Time | None = None
-    deletion_timestamp: Time | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict)
-
-
-def _while_admitted(field: str) -> Rule:
+def _admitted_or_ended(field: str) -> Rule:
     return Rule(
-        cel=(
-            "!(has(oldSelf.status) && has(oldSelf.status.conditions)"
-            " && oldSelf.status.conditions.exists(c, c.type == 'Admitted' && c.status == 'True'))"
-            f" || self.spec.{field} == oldSelf.spec.{field}"
-        ),
-        message=f"spec.{field} is immutable while the job is admitted: delete the job and create it anew",
+        cel=f"{_IS_FREE} && {_HAS_NOT_ENDED} || self.spec.{field} == oldSelf.spec.{field}",
+        message=f"spec.{field} is immutable while the job is admitted and after its end: delete the job and create it"
+        " anew",
         holds=None,
         field=("spec", field),
     )
 
 
-class TrainingJob(ApiModel):
+def _admitted(parent: str, field: str, why: str) -> Rule:
+    """For a field that may be absent, in a parent that may be absent in the old or the new object."""
+    old, new = f"oldSelf.spec.{parent}", f"self.spec.{parent}"
+    same = f"has({new}.{field}) == has({old}.{field}) && (!has({new}.{field}) || {new}.{field} == {old}.{field})"
+    return Rule(
+        cel=f"{_IS_FREE} || !has({old}) || !has({new}) || {same}",
+        message=f"spec.{parent}.{field} is immutable while the job is admitted: {why}",
+        holds=None,
+        field=("spec", parent, field),
+    )
+
+
+class TrainingJob(Kind):
     """Trains a model in a gang of pods, for the fewest joules that the allowed slowdown permits."""
 
+    invalid: ClassVar[type[InvalidObject]] = InvalidTrainingJob
     resource: ClassVar[Resource] = Resource(
         kind=KIND,
         plural=PLURAL,
@@ -261,18 +166,22 @@ class TrainingJob(ApiModel):
         scope="Namespaced",
         columns=(
             Column("Phase", "string", ".status.phase", "Where the job stands."),
-            Column("Replicas", "integer", ".spec.replicas", "Pods in the gang."),
+            Column("Reason", "string", ".status.reason", "Why the phase is what it is."),
+            Column("Queue", "integer", ".status.queue.position", "Its place in the queue while it waits."),
             Column("GPUs", "integer", ".status.gpus", "GPUs that the gang asks for."),
             Column("Nodes", "string", ".status.nodes", "Where its pods are."),
-            Column("Reason", "string", ".status.reason", "Why the phase is what it is."),
-            Column("Watts", "number", ".status.energy.predictedWatts", "Predicted power.", wide_only=True),
-            Column("Age", "date", ".metadata.creationTimestamp", "Time since creation."),
+            Column("Done%", "integer", ".status.progress.percent", "How much of the work is done."),
+            Column("Watts", "integer", ".status.energy.watts", "Power that it draws."),
+            AGE,
+            Column("Priority", "string", ".spec.template.spec.priorityClassName", "Priority class.", wide_only=True),
+            Column("Replicas", "integer", ".spec.replicas", "Pods in the gang.", wide_only=True),
+            Column("Predicted", "number", ".status.energy.predictedWatts", "Predicted watts.", wide_only=True),
+            Column("Energy", "string", ".status.energy.used", "Energy used so far.", wide_only=True),
+            Column("Saved%", "number", ".status.energy.savedPercent", "Energy saved so far.", wide_only=True),
         ),
     )
 
-    api_version: Literal["ballast.dev/v1alpha1"] = API_VERSION
     kind: Literal["TrainingJob"] = "TrainingJob"
-    metadata: ObjectMeta
     spec: TrainingJobSpec
     status: TrainingJobStatus = TrainingJobStatus()
 
@@ -287,22 +196,14 @@ class TrainingJob(ApiModel):
             ),
             field=("metadata", "name"),
         ),
-        _while_admitted("replicas"),
-        _while_admitted("template"),
-        _while_admitted("launcher"),
+        _admitted_or_ended("replicas"),
+        _admitted_or_ended("template"),
+        _admitted_or_ended("launcher"),
+        _admitted("energy", "profileKey", _LEARNS),
+        _admitted("earlyStopping", "metric", _JUDGES),
+        _admitted("earlyStopping", "trainingMetric", _JUDGES),
+        _admitted("earlyStopping", "goal", _JUDGES),
     )
-
-    @classmethod
-    def parse(cls, obj: Mapping[str, Any]) -> Self:
-        """Reads an object as the API server, or a manifest, has it.
-
-        Raises:
-            InvalidTrainingJob: It breaks the schema or a rule; names every field, value and remedy.
-        """
-        try:
-            return cls.model_validate(obj, by_alias=True, by_name=False)
-        except ValidationError as error:
-            raise InvalidTrainingJob.of(obj, error) from error
 
     @property
     def key(self) -> tuple[str, str]:
@@ -313,55 +214,3 @@ class TrainingJob(ApiModel):
     def gpus(self) -> int:
         """Whole GPUs that the gang asks for."""
         return self.spec.replicas * self.spec.gpus_per_replica
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with an object.
-
-    Attributes:
-        field: Path of the field, as `kubectl explain` spells it.
-        value: What stands there, shortened.
-        remedy: What is expected.
-    """
-
-    field: str
-    value: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.remedy}" + (f" (is {self.value})" if self.value else "")
-
-
-class InvalidTrainingJob(UserError):
-    """A TrainingJob that breaks the schema or a rule."""
-
-    def __init__(self, key: tuple[str, str], problems: tuple[Problem, ...]) -> None:
-        self.key = key
-        self.problems = problems
-        super().__init__(f"TrainingJob {key[0]}/{key[1]} is invalid: " + "; ".join(str(p) for p in problems))
-
-    @classmethod
-    def of(cls, obj: Mapping[str, Any], error: ValidationError) -> Self:
-        """Retells pydantic's findings in the words of the API."""
-        metadata = obj.get("metadata")
-        metadata = metadata if isinstance(metadata, Mapping) else {}
-        key = (str(metadata.get("namespace", "default")), str(metadata.get("name", "?")))
-        return cls(key, tuple(_problems(error)))
-
-
-def _problems(error: ValidationError) -> Iterable[Problem]:
-    for detail in error.errors(include_url=False):
-        field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
-        value = "" if isinstance(detail["input"], ApiModel | Mapping) else repr(detail["input"])
-        remedy = "unknown field: remove it" if detail["type"] == "extra_forbidden" else detail["msg"]
-        yield Problem(field or "object", value if len(value) <= 80 else value[:79] + "…", remedy)
-
-
-def nodes_in_short(nodes: Iterable[str], shown: int = 2) -> str:
-    """Node names for a table column: the first few in order, then how many more."""
-    distinct = list(dict.fromkeys(nodes))
-    more = f" +{len(distinct) - shown}" if len(distinct) > shown else ""
-    names = ",".join(distinct[:shown])
-    room = MAX_NODES_LENGTH - len(more)
-    return (names if len(names) <= room else names[: room - 1] + "…") + more

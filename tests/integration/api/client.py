@@ -10,7 +10,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ballast.api.trainingjob import PLURAL
+from ballast.api.base import API_VERSION
+from ballast.api.kinds import Kind
 from tests.unit.api.builders import Manifest
 
 
@@ -81,16 +82,23 @@ def proxied(kubectl: Sequence[str]) -> Iterator[Api]:
             process.terminate()
 
 
-class TrainingJobs:
-    """The TrainingJobs of one namespace."""
+class Objects:
+    """The objects of one kind, in one namespace or in none.
 
-    def __init__(self, api: Api, namespace: str) -> None:
+    Args:
+        api: The API server.
+        kind: Which kind.
+        namespace: The namespace of the objects of a namespaced kind.
+    """
+
+    def __init__(self, api: Api, kind: type[Kind], namespace: str) -> None:
         self._api = api
-        self._path = f"/apis/ballast.dev/v1alpha1/namespaces/{namespace}/{PLURAL}"
+        inside = f"namespaces/{namespace}/" if kind.resource.scope == "Namespaced" else ""
+        self._path = f"/apis/{API_VERSION}/{inside}{kind.resource.plural}"
 
-    def create(self, manifest: Manifest, *, dry_run: bool = False) -> Answer:
-        """POSTs a manifest."""
-        return self._api.call("POST", self._path + _query(dry_run), manifest)
+    def create(self, manifest: Manifest, *, dry_run: bool = False, strict: bool = False) -> Answer:
+        """POSTs a manifest; strict refuses unknown fields as kubectl asks for."""
+        return self._api.call("POST", self._path + _query(dry_run, strict), manifest)
 
     def replace(self, manifest: Manifest, *, dry_run: bool = False) -> Answer:
         """PUTs the spec."""
@@ -104,10 +112,19 @@ class TrainingJobs:
         """GETs one by name."""
         return self._api.call("GET", f"{self._path}/{name}")
 
+    def delete(self, name: str) -> Answer:
+        """DELETEs one by name."""
+        return self._api.call("DELETE", f"{self._path}/{name}")
+
+    def are_served(self) -> bool:
+        """Whether the API server knows the kind yet."""
+        return self._api.call("GET", self._path).ok
+
     def table(self) -> dict[str, Any]:
         """What `kubectl get` is sent."""
         return self._api.call("GET", self._path, accept="application/json;as=Table;v=v1;g=meta.k8s.io").body
 
 
-def _query(dry_run: bool) -> str:
-    return "?dryRun=All" if dry_run else ""
+def _query(dry_run: bool, strict: bool = False) -> str:
+    validation = "Strict" if strict else "Ignore"
+    return f"?fieldValidation={validation}" + ("&dryRun=All" if dry_run else "")

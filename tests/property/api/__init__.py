@@ -1,1 +1,1 @@
-"""Properties of quantities and conditions."""
+"""Properties of quantities, conditions and manifests."""

@@ -6,11 +6,12 @@ import copy
 
 import pytest
 
-from ballast.api.trainingjob import InvalidTrainingJob, Launcher, Objective, Phase, TrainingJob
+from ballast.api.jobstatus import Phase
+from ballast.api.trainingjob import InvalidTrainingJob, Launcher, Objective, TrainingJob
 from ballast.errors import BallastError, RetryableError, UserError
 from tests.unit.api.builders import complete_job, put, training_job
 
-_RESOURCES = ("spec", "template", "spec", "containers", "[]", "resources")
+_RESOURCES = ("spec", "template", "spec", "containers", 0, "resources")
 
 
 def test_defaults() -> None:
@@ -34,11 +35,19 @@ def test_gpus_of_the_gang(limit: int | str | None, gpus: int) -> None:
     assert job.gpus == gpus
 
 
-@pytest.mark.parametrize("limit", [0, -1, "0", "01", "1.5", 1.5, "1k", "500m", "٣", "", True, None, "1000"])
+@pytest.mark.parametrize("limit", [0, -1, "0", "01", "1.5", 1.5, "1k", "500m", "٣", "", True, "1000"])
 def test_gpus_must_be_whole(limit: object) -> None:
     manifest = put(training_job(), _RESOURCES, {"limits": {"nvidia.com/gpu": limit}})
     with pytest.raises(InvalidTrainingJob, match=r"limits\.nvidia\.com/gpu: must be a whole number"):
         TrainingJob.parse(manifest)
+
+
+def test_null_is_absent() -> None:
+    manifest = training_job(replicas=None, energy=None, earlyStopping=None, activeDeadlineSeconds=None)
+    manifest = put(manifest, _RESOURCES, {"limits": {"nvidia.com/gpu": None}})
+    job = TrainingJob.parse(manifest)
+    assert job.spec == TrainingJob.parse(training_job(template=manifest["spec"]["template"])).spec
+    assert job.gpus == 0
 
 
 def test_template_is_kept_as_written() -> None:

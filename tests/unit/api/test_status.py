@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
-from ballast.api.trainingjob import Phase, TrainingJobStatus, nodes_in_short
+from ballast.api.jobstatus import Phase, TrainingJobStatus, nodes_in_short
 
 
 def test_times_are_whole_seconds_in_utc_so_that_what_is_written_equals_what_is_read() -> None:
@@ -18,6 +18,8 @@ def test_times_are_whole_seconds_in_utc_so_that_what_is_written_equals_what_is_r
     assert written == {
         "phase": "Pending",
         "queuedAt": "2026-01-01T00:00:00Z",
+        "failures": 0,
+        "activeSeconds": 0,
         "placement": [],
         "attempts": [],
         "conditions": [],
@@ -45,4 +47,8 @@ def test_nodes_in_short(nodes: list[str], short: str) -> None:
 
 
 def test_final_phases() -> None:
-    assert {phase for phase in Phase if phase.is_final} == {Phase.SUCCEEDED, Phase.FAILED}
+    assert {phase for phase in Phase if phase.is_final} == {Phase.SUCCEEDED, Phase.EARLY_STOPPED, Phase.FAILED}
+
+
+def test_what_waits_has_not_ended() -> None:
+    assert {phase for phase in Phase if phase.is_waiting} == {Phase.PENDING, Phase.QUEUED}
