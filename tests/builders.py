@@ -16,12 +16,16 @@ from typing import Any
 
 from ballast.act.manifests import attempt_name, workload
 from ballast.api.conditions import ConditionType, Reason, set_condition
+from ballast.api.jobstatus import Attempt, Outcome, Phase, PodPlacement, TrainingJobStatus
 from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX, GPU_PRODUCT_LABEL, JOB_UID_LABEL
 from ballast.api.podtemplate import PLACEMENT_GATE
-from ballast.api.trainingjob import Attempt, Outcome, Phase, PodPlacement, TrainingJob, TrainingJobStatus
+from ballast.api.trainingjob import TrainingJob
 from ballast.decide.gpu_models import gpu_model
+from ballast.decide.policy import Policy
 from ballast.decide.resources import CPU, GPU, PODS
 from ballast.decide.snapshot import (
+    Ahead,
+    Context,
     GangRequest,
     Job,
     Lane,
@@ -200,10 +204,14 @@ class JobBuilder:
     limits: Mapping[str, str] = field(default_factory=lambda: {CPU: "1"})
     status: TrainingJobStatus = field(default_factory=TrainingJobStatus)
     pods: tuple[PodBuilder, ...] = ()
-    workload: Workload | None = None
+    workloads: tuple[Workload, ...] = ()
     creating: bool = False
     refused_objects: str | None = None
+    refused_pods: str | None = None
     ungating: frozenset[str] = frozenset()
+    removing: frozenset[str] = frozenset()
+    rank: int = 0
+    place: Ahead | None = None
     deleted: bool = False
 
     # what it asks for
@@ -224,6 +232,18 @@ class JobBuilder:
     def launched_by(self, launcher: str) -> JobBuilder:
         """With a launcher."""
         return replace(self, spec={**self.spec, "launcher": launcher})
+
+    def with_spec(self, **fields: Any) -> JobBuilder:
+        """With any fields of the spec, as manifests spell them."""
+        return replace(self, spec={**self.spec, **fields})
+
+    def suspended_by_its_owner(self) -> JobBuilder:
+        """With `suspend: true`."""
+        return self.with_spec(suspend=True)
+
+    def of_priority(self, name: str, rank: int) -> JobBuilder:
+        """With a PriorityClass below which there are `rank` others."""
+        return replace(self.with_pod_spec(priorityClassName=name), rank=rank)
 
     def minimizing(self, objective: str) -> JobBuilder:
         """With an objective of placement."""
@@ -320,12 +340,33 @@ class JobBuilder:
         """Running, with the conditions that go with it."""
         placed = self.placed_on(*nodes)
         conditions = placed.status.conditions
+        attempt = placed.status.attempts[-1].model_copy(update={"placed_at": at(0), "running_at": at(0)})
         for kind, reason in (
             (ConditionType.PLACED, Reason.PODS_BOUND),
             (ConditionType.RUNNING, Reason.PODS_RUNNING),
         ):
             conditions = set_condition(conditions, kind, True, reason, "", generation=self.generation, now=at(0))
-        return placed._with_status(phase=Phase.RUNNING, started_at=at(0), conditions=conditions)
+        return placed._with_status(phase=Phase.RUNNING, started_at=at(0), attempts=(attempt,), conditions=conditions)
+
+    def stopping(self, outcome: Outcome, reason: Reason, message: str = "as told before") -> JobBuilder:
+        """Whose attempt is being stopped."""
+        attempt = self.status.attempts[-1].model_copy(
+            update={"outcome": outcome, "reason": reason.value, "message": message, "stopped_at": at(0)}
+        )
+        attempts = (*self.status.attempts[:-1], attempt)
+        return self._with_status(phase=Phase.SUSPENDING, reason=reason.value, attempts=attempts)
+
+    def suspended(self) -> JobBuilder:
+        """That nothing runs for, because its owner suspended it."""
+        return self.suspended_by_its_owner()._with_status(phase=Phase.SUSPENDED, reason=Reason.SUSPENDED.value)
+
+    def after(self, *attempts: Attempt) -> JobBuilder:
+        """With these attempts behind it, and waiting again."""
+        return self._with_status(phase=Phase.QUEUED, attempts=attempts, queued_at=at(self.created))
+
+    def with_status(self, **fields: Any) -> JobBuilder:
+        """With any fields of the status."""
+        return self._with_status(**fields)
 
     def ended(self, phase: Phase) -> JobBuilder:
         """Ended, well or not."""
@@ -340,11 +381,19 @@ class JobBuilder:
 
     # what exists of it
 
-    def with_job(self, *, complete: bool = False, failed: bool = False, message: str = "") -> JobBuilder:
-        """Whose `batch/v1` Job exists."""
-        attempt = self.status.attempts[-1].number
+    def with_job(self, *, of_attempt: int | None = None, message: str = "", **state: bool) -> JobBuilder:
+        """Whose `batch/v1` Job of the latest attempt, or of another one, exists.
+
+        Args:
+            of_attempt: the attempt; None for the latest.
+            message: why it failed.
+            **state: `complete`, `failed`, `failing` or `deleting`.
+        """
+        attempt = of_attempt or self.status.attempts[-1].number
         name = f"{self.name}-{attempt}"
-        return replace(self, workload=Workload(f"uid-of-{name}", name, attempt, complete, failed, message))
+        flags = {"complete": False, "failed": False, **state}
+        workload = Workload(uid=f"uid-of-{name}", name=name, attempt=attempt, message=message, **flags)
+        return replace(self, workloads=(*self.workloads, workload))
 
     def with_pods(self, *pods: PodBuilder) -> JobBuilder:
         """Whose pods exist."""
@@ -357,6 +406,18 @@ class JobBuilder:
     def refused_by_the_api_server(self, message: str) -> JobBuilder:
         """Whose objects the API server will never take."""
         return replace(self, refused_objects=message)
+
+    def with_refused_pods(self, message: str) -> JobBuilder:
+        """Some of whose pods the API server refused, or did not, if the message is empty."""
+        return replace(self, refused_pods=message)
+
+    def being_removed(self, *uids: str) -> JobBuilder:
+        """Some of whose Jobs, or which itself, are being deleted at this moment."""
+        return replace(self, removing=frozenset(uids))
+
+    def at_place(self, jobs: int, gpus: int) -> JobBuilder:
+        """At a place in the queue, with so many GPUs asked for up to and with it."""
+        return replace(self, place=Ahead(jobs, gpus))
 
     def being_ungated(self, *pod_uids: str) -> JobBuilder:
         """For some of whose pods the patch is in flight."""
@@ -409,13 +470,17 @@ class JobBuilder:
             job=training_job,
             uid=self._uid,
             queued_at=NOW + self.created,
+            precedence=NOW + self.created - self.rank * Policy().aging_seconds,
             gang=gang,
             problem=problem,
-            workload=self.workload,
+            workloads=self.workloads,
             pods=tuple(pod.build() for pod in self.pods),
             creating=self.creating,
             refused_objects=self.refused_objects,
+            refused_pods=self.refused_pods,
             ungating=self.ungating,
+            removing=self.removing,
+            ahead=self.place,
         )
 
     def job_manifest(self, version: int = 1, **conditions: str) -> JsonObject:
@@ -462,9 +527,12 @@ class PodBuilder:
     phase: str = "Pending"
     gates: tuple[str, ...] = ()
     affinity: Mapping[str, Any] | None = None
-    deleting: bool = False
+    grace_over: float | None = None
     exit_code: int | None = None
     message: str = ""
+    conditions: tuple[Mapping[str, str], ...] = ()
+    waiting: Mapping[str, str] | None = None
+    reason: str = ""
     version: int = 1
 
     def gated(self, *before: str) -> PodBuilder:
@@ -487,9 +555,27 @@ class PodBuilder:
         """That ended well."""
         return replace(self, phase="Succeeded", exit_code=0)
 
-    def being_deleted(self) -> PodBuilder:
-        """That is on its way out."""
-        return replace(self, deleting=True)
+    def being_deleted(self, grace_over: float = 0) -> PodBuilder:
+        """That is on its way out; the kubelet kills it so many seconds after `NOW`."""
+        return replace(self, grace_over=grace_over)
+
+    def disrupted(self, reason: str, message: str = "") -> PodBuilder:
+        """That the cluster ends on its own account."""
+        condition = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message}
+        return replace(self, conditions=(*self.conditions, condition))
+
+    def unschedulable(self, message: str) -> PodBuilder:
+        """For which kube-scheduler finds no room."""
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        return replace(self, conditions=(*self.conditions, condition))
+
+    def waiting_for(self, reason: str, message: str = "") -> PodBuilder:
+        """Whose container does not start."""
+        return replace(self, waiting={"reason": reason, "message": message})
+
+    def rejected(self, reason: str, message: str = "") -> PodBuilder:
+        """That the kubelet did not take."""
+        return replace(self, phase="Failed", reason=reason, message=message)
 
     def requiring(self, affinity: Mapping[str, Any]) -> PodBuilder:
         """With an affinity."""
@@ -529,6 +615,12 @@ class PodBuilder:
         if self.affinity is not None:
             spec["affinity"] = self.affinity
         status: JsonObject = {"phase": self.phase}
+        if self.conditions:
+            status["conditions"] = [dict(condition) for condition in self.conditions]
+        if self.reason or (self.exit_code is None and self.message):
+            status |= {"reason": self.reason, "message": self.message}
+        if self.waiting is not None:
+            status["containerStatuses"] = [{"name": "trainer", "state": {"waiting": dict(self.waiting)}}]
         if self.exit_code is not None:
             ended = {"exitCode": self.exit_code, "message": self.message}
             status["containerStatuses"] = [{"name": "trainer", "state": {"terminated": ended}}]
@@ -539,26 +631,13 @@ class PodBuilder:
             "resourceVersion": str(self.version),
             "labels": labels,
         }
-        if self.deleting:
-            metadata["deletionTimestamp"] = rfc3339(at(0))
+        if self.grace_over is not None:
+            metadata["deletionTimestamp"] = rfc3339(at(self.grace_over))
         return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
 
     def build(self) -> Pod:
         """Return a training pod as `decide` reads it."""
-        position = self.gates.index(PLACEMENT_GATE) if PLACEMENT_GATE in self.gates else None
-        return Pod(
-            uid=self.uid,
-            name=self.name,
-            index=self.index,
-            attempt=self.attempt,
-            node=self.node_name,
-            phase=self.phase,
-            deleting=self.deleting,
-            gate_position=position,
-            affinity=self.affinity,
-            exit_code=self.exit_code,
-            message=self.message,
-        )
+        return parsing.training_pod(self.manifest())
 
 
 def pod(index: int, of: JobBuilder | str = "train") -> PodBuilder:
@@ -583,6 +662,7 @@ def snapshot(
     refused: Mapping[GangRequest, Refusal] | None = None,
     max_actions: int = 256,
     now: float = NOW,
+    policy: Policy | None = None,
 ) -> Snapshot:
     """Return a snapshot in which every waiting job stands in its lane and is reviewed."""
     jobs = [builder.build() for builder in waiting]
@@ -597,4 +677,15 @@ def snapshot(
         review=tuple(jobs),
         refused=refused or {},
         max_actions=max_actions,
+        max_explanations=max_actions,
+        policy=policy or Policy(),
     )
+
+
+ROOMY = tuple(node(name).with_gpus("A100", 64).with_cpus(512, 4096) for name in "abcd")
+"""Nodes with room for whatever tests of the life cycle place on them."""
+
+
+def context(nodes: Iterable[NodeBuilder] = ROOMY, now: float = NOW, policy: Policy | None = None) -> Context:
+    """Return what a job's next step depends on; by default four healthy nodes named a to d."""
+    return Context(now, {builder.name: builder.build() for builder in nodes}, policy or Policy())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -19,12 +21,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Settings are environment variables; see --settings.",
     ).add_argument("--settings", action="store_true", help="print every setting with its default, and exit")
     options = parser.parse_args(argv)
+    # In a container this is process 1, which ignores SIGTERM until it says otherwise; what follows takes seconds.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     # Imported here so that --help answers at once.
     from ballast.settings import OperatorSettings
 
     if options.settings:
         for name, field in OperatorSettings.model_fields.items():
-            print(f"BALLAST_{name.upper():24} {field.default!s:10} {field.description}")
+            default = field.get_default(call_default_factory=True)
+            print(f"BALLAST_{name.upper():25} {default!s:16} {field.description}")
         return 0
     return _operate()
 
@@ -33,7 +38,7 @@ def _operate() -> int:
     from pydantic import ValidationError
 
     from ballast import logs
-    from ballast.errors import UserError
+    from ballast.errors import NotLeading, UserError
     from ballast.operator import run
     from ballast.settings import OperatorSettings
 
@@ -42,17 +47,36 @@ def _operate() -> int:
     except ValidationError as error:
         for problem in error.errors():
             name = "_".join(str(part) for part in problem["loc"]).upper()
-            print(f"ballast: BALLAST_{name}: {problem['msg']} (is {problem['input']!r})", file=sys.stderr)
+            if name:
+                print(f"ballast: BALLAST_{name}: {problem['msg']} (is {problem['input']!r})", file=sys.stderr)
+            else:  # what several settings say together: the message names them
+                print(f"ballast: {problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         return 2
     logs.configure(settings.log_level, settings.log_format)
     code = 0
     try:
         asyncio.run(run(settings))
     except* UserError as group:
-        for mistake in group.exceptions:
+        for mistake in _flat(group):
             print(f"ballast: {mistake}", file=sys.stderr)
         code = 2
+    except* NotLeading as group:
+        logging.getLogger(__name__).error(  # noqa: TRY400 - where it was noticed tells nothing
+            "this process leads no longer and ends: another one goes on", extra={"error": str(_flat(group)[0])}
+        )
+        code = code or 1
+    except* Exception as group:
+        logging.getLogger(__name__).critical("a part of the operator died, so it ends", exc_info=group)
+        code = code or 1
     return code
+
+
+def _flat(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+    """Return the errors of a group of groups."""
+    errors: list[Exception] = []
+    for error in group.exceptions:
+        errors += _flat(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return errors
 
 
 if __name__ == "__main__":

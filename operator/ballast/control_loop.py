@@ -67,8 +67,8 @@ class ControlLoop:
             self.ready.set()
 
     async def _wait_for_change(self) -> None:
-        retry = self._state.seconds_to_next_retry()
-        timeout = self._idle_seconds if retry is None else min(retry, self._idle_seconds)
+        due = self._state.seconds_to_next_due()
+        timeout = self._idle_seconds if due is None else min(due, self._idle_seconds)
         # Not `wait_for`: before Python 3.12 it swallows a cancellation that comes together with the wake-up.
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
@@ -81,15 +81,16 @@ class ControlLoop:
         if not room:
             return  # The end of any action wakes the loop again.
         with self._metrics.cycle_seconds.time():
-            snapshot = self._state.snapshot(self._clock(), room)
+            snapshot = self._state.snapshot(self._clock(), room, self._executor.room_for_explanations)
             decision = await asyncio.to_thread(decide, snapshot)
-            self._state.remember(decision.refused)
+            self._state.remember(decision.refused, decision.held_for)
             for action in decision.actions:
                 self._state.assume(action)
                 self._executor.submit(action)
             if not decision.complete:
                 self._state.look_again(snapshot)
-            if self._state.has_more or not decision.complete:
+            # Without room for explanations the end of one of them wakes the loop.
+            if (self._state.has_more and self._executor.room_for_explanations) or not decision.complete:
                 self.wake()
 
     def why_stuck(self, stuck_seconds: float) -> str | None:

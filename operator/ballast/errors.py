@@ -18,3 +18,7 @@ class RetryableError(BallastError):
 
 class UserError(BallastError):
     """Only a person can put it right; trying again gives the same answer. The message says what to change."""
+
+
+class NotLeading(BallastError):
+    """This process does not hold the operators' lease, or no longer: what it was about to write was not sent."""

@@ -1,7 +1,10 @@
-"""The operator process: watches, lists, the control loop, events and the HTTP server, in one task group.
+"""The operator process: watches, lists, the election, the control loop, events and the HTTP server, in one task group.
 
-If any of them dies, all stop and the process ends with an error: Kubernetes starts a new one, which goes on where the
-world stands. A SIGTERM ends it cleanly: what was submitted is finished, nothing new is decided.
+Every replica watches, lists and serves, so that it is warm when it has to take over; only the one that leads runs
+cycles and writes. If any part dies or the lease is lost, all stop and the process ends with an error: Kubernetes starts
+a new one, which goes on where the world stands. A SIGTERM ends it cleanly: what was submitted is finished, nothing new
+is decided, and the lease is given back. What must hold: a leader's first cycle follows a complete list that began after
+it had the lease, so that it knows everything that the leader before it wrote.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ import logging
 import signal
 import time
 from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
 
 import kopf
 
@@ -20,20 +25,25 @@ from ballast.act.executor import Executor
 from ballast.act.kube import ApiRefused, JsonObject, KubeClient
 from ballast.api.labels import JOB_UID_LABEL
 from ballast.api.trainingjob import InvalidTrainingJob
+from ballast.clock import SteadyClock
 from ballast.control_loop import ControlLoop
 from ballast.decide.actions import Action
+from ballast.decide.policy import Policy
 from ballast.errors import BallastError
 from ballast.failpoints import Failpoints
+from ballast.leadership import Leadership, new_identity
 from ballast.observe import watches
 from ballast.observe.cluster_state import ClusterState, Kind
 from ballast.observe.resync import Resync
 from ballast.serve.http import application, serve
 from ballast.serve.metrics import Metrics
+from ballast.serve.webhook import serve_webhook
 from ballast.settings import OperatorSettings
 
 logger = logging.getLogger(__name__)
 
 COLLECTIONS: dict[Kind, tuple[str, str | None]] = {
+    Kind.PRIORITY_CLASS: (paths.PRIORITY_CLASSES, None),
     Kind.NODE: (paths.NODES, None),
     Kind.POD: (paths.PODS, None),
     Kind.JOB: (paths.JOBS, JOB_UID_LABEL),
@@ -42,104 +52,222 @@ COLLECTIONS: dict[Kind, tuple[str, str | None]] = {
 
 
 EVENT_FLUSH_SECONDS = 5.0
+SECONDS_PER_DAY = 86_400
+CLOCK_CHECK_SECONDS = 10.0
+OWN_REQUESTS_PER_SECOND = 10.0
 
 
 class _Stop(Exception):
     """Someone asked the process to stop."""
 
 
-async def run(settings: OperatorSettings) -> None:
+async def run(settings: OperatorSettings, executor_class: type[Executor] = Executor) -> None:
     """Run the operator until SIGTERM or SIGINT.
 
+    Args:
+        settings: the operator's settings.
+        executor_class: what carries actions out, for a benchmark that does so in another way.
+
     Raises:
-        ExceptionGroup: a part of it died.
+        ExceptionGroup: a part of it died, or the lease was lost (`NotLeading`).
     """
-    started = time.monotonic()
+    asyncio.get_running_loop().set_exception_handler(_report)
     metrics = Metrics()
-    failpoints = Failpoints()
-    async with await KubeClient.connect(settings.requests_per_second, metrics.count_request) as kube:
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                await _start(settings, kube, metrics, failpoints, tasks, started)
-        except* _Stop:
-            logger.info("stopped")
+    identity = new_identity()
+    # A client of its own, whose requests never wait for those of the jobs, neither for the rate nor for a connection.
+    async with await KubeClient.connect(OWN_REQUESTS_PER_SECOND, metrics.count_request, identity=identity) as own:
+        leadership = Leadership(
+            own,
+            settings.namespace,
+            settings.lease_name,
+            identity,
+            settings.lease_seconds,
+            on_new_leader=lambda _: metrics.count_leader(),
+            on_failure=metrics.count_failed_renewal,
+        )
+        metrics.observe_leadership(lambda: leadership.leading)
+        async with await KubeClient.connect(
+            settings.requests_per_second, metrics.count_request, leadership.check, identity
+        ) as kube:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    await _Operator(settings, kube, leadership, metrics, tasks, executor_class).run()
+            except* _Stop:
+                logger.info("stopped")
 
 
-async def _start(
-    settings: OperatorSettings,
-    kube: KubeClient,
-    metrics: Metrics,
-    failpoints: Failpoints,
-    tasks: asyncio.TaskGroup,
-    started: float,
-) -> None:
-    def on_invalid(error: InvalidTrainingJob) -> None:
-        metrics.count_invalid()
+def _policy(settings: OperatorSettings) -> Policy:
+    return Policy(
+        placement_timeout_seconds=settings.placement_timeout_seconds,
+        retry_seconds=settings.retry_seconds,
+        retry_max_seconds=settings.retry_max_seconds,
+        aging_seconds=settings.aging_seconds,
+        patience_seconds=settings.patience_seconds,
+    )
+
+
+class _Operator:
+    """The parts of one process and how they are joined."""
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        kube: KubeClient,
+        leadership: Leadership,
+        metrics: Metrics,
+        tasks: asyncio.TaskGroup,
+        executor_class: type[Executor],
+    ) -> None:
+        self._started = time.monotonic()
+        self._settings = settings
+        self._leadership = leadership
+        self._metrics = metrics
+        self._tasks = tasks
+        failpoints = Failpoints()
+        self._clock = SteadyClock()
+        self._state = ClusterState(
+            wake=lambda: self._loop.wake(),
+            on_invalid=self._on_invalid,
+            clock=self._clock.now,
+            policy=_policy(settings),
+        )
+        self._resync = Resync(kube, self._state, COLLECTIONS)
+        self._events = EventRecorder(kube, settings.events_per_second, failpoints, metrics.count_dropped_event)
+        self._executor = executor_class(
+            kube, self._events, self._on_done, self._on_failed, tasks, failpoints, settings.node_lost_seconds
+        )
+        self._loop = ControlLoop(
+            self._state, self._executor, metrics, settings.debounce_seconds, settings.idle_seconds, self._clock.now
+        )
+        self._keeping: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        metrics.observe_jobs(self._state.jobs_by_phase)
+        metrics.observe_clock(self._clock.offset_seconds)
+
+    async def run(self) -> None:
+        """Run until asked to stop.
+
+        Raises:
+            _Stop: it was.
+        """
+        stop, watching, stop_watching = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        _stop_on_signals(stop)
+        app = application(self._metrics, self._why_unhealthy, self._why_not_ready)
+        self._tasks.create_task(serve(app, self._settings.http_host, self._settings.http_port))
+        if self._settings.webhook_port:
+            self._tasks.create_task(
+                serve_webhook(
+                    self._settings.webhook_host,
+                    self._settings.webhook_port,
+                    self._settings.namespace,
+                    self._settings.certificate_days * SECONDS_PER_DAY,
+                    on_request=self._metrics.count_request,
+                    on_review=self._metrics.count_review,
+                    on_certificate=self._metrics.note_certificate,
+                )
+            )
+        self._tasks.create_task(self._events.run())
+        self._tasks.create_task(self._watch_clock())
+        self._tasks.create_task(self._note_ready())
+        # A free lease is taken before the first list, which then needs no repetition.
+        attempt = self._tasks.create_task(self._leadership.attempt())
+        self._tasks.create_task(self._observe(attempt, watching, stop_watching))
+        leading = self._tasks.create_task(self._lead(attempt))
+
+        await _either(stop, watching)
+        _stop_on_signals(stop)  # kopf has put its own handlers in place of ours while it started
+        await stop.wait()
+        logger.info("stopping: finishing what was submitted")
+        await _end(leading)
+        await self._executor.drain()
+        await self._events.flush(EVENT_FLUSH_SECONDS)
+        if self._keeping is not None:
+            await _end(self._keeping)
+        await self._leadership.release()
+        stop_watching.set()
+        raise _Stop
+
+    async def _lead(self, attempt: asyncio.Task[bool]) -> None:
+        """Wait for the lease, then decide; `attempt` is over before the first list begins."""
+        if await attempt:
+            self._keeping = self._tasks.create_task(self._leadership.keep())
+        else:
+            await self._state.synced.wait()
+            await self._leadership.acquire()
+            self._keeping = self._tasks.create_task(self._leadership.keep())
+            await self._resync.complete()
+        await self._loop.run()
+
+    async def _observe(self, attempt: asyncio.Task[bool], watching: asyncio.Event, stop: asyncio.Event) -> None:
+        """List everything once, then watch, and list again now and then."""
+        await attempt
+        await self._resync.first()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._resync.run(self._settings.resync_seconds))
+            await kopf.operator(
+                registry=watches.registry(self._state),
+                settings=watches.settings(),
+                clusterwide=True,
+                standalone=True,
+                ready_flag=watching,
+                stop_flag=stop,
+            )
+            raise _Stop
+
+    async def _watch_clock(self) -> None:
+        while True:
+            self._clock.check()
+            await asyncio.sleep(CLOCK_CHECK_SECONDS)
+
+    # -- what the executor and the state tell
+
+    def _on_invalid(self, error: InvalidTrainingJob) -> None:
+        self._metrics.count_invalid()
         logger.error("a TrainingJob cannot be read and is ignored", extra={"error": str(error)})
 
-    def on_done(action: Action, answers: Iterable[tuple[str, JsonObject]]) -> None:
-        metrics.count_action(type(action).__name__, succeeded=True)
-        state.settle(action, ((Kind(kind), obj) for kind, obj in answers))
+    def _on_done(self, action: Action, answers: Iterable[tuple[str, JsonObject]]) -> None:
+        self._metrics.count_action(type(action).__name__, succeeded=True)
+        self._state.settle(action, answers)
 
-    def on_failed(action: Action, error: BallastError) -> None:
-        metrics.count_action(type(action).__name__, succeeded=False)
-        state.reject(action, str(error) if isinstance(error, ApiRefused) and error.is_final else None)
-        loop.wake()
-
-    state = ClusterState(wake=lambda: loop.wake(), on_invalid=on_invalid)
-    events = EventRecorder(kube, settings.events_per_second, failpoints, metrics.count_dropped_event)
-    executor = Executor(kube, events, on_done, on_failed, tasks, failpoints)
-    loop = ControlLoop(state, executor, metrics, settings.debounce_seconds, settings.idle_seconds)
-    metrics.observe_jobs(state.jobs_by_phase)
-
-    def why_unhealthy() -> str | None:
-        return loop.why_stuck(settings.stuck_seconds)
-
-    def why_not_ready() -> str | None:
-        if not state.synced.is_set():
-            return "the first complete list is not there yet"
-        return None if loop.ready.is_set() else "the first cycle has not ended yet"
-
-    stop, watching, stop_watching = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    _stop_on_signals(stop)
-    app = application(metrics, why_unhealthy, why_not_ready)
-    tasks.create_task(serve(app, settings.http_host, settings.http_port))
-    tasks.create_task(events.run())
-    cycles = tasks.create_task(loop.run())
-    tasks.create_task(_note_ready(loop, metrics, started))
-    tasks.create_task(_observe(state, Resync(kube, state, COLLECTIONS), settings, watching, stop_watching))
-
-    await _either(stop, watching)
-    _stop_on_signals(stop)  # kopf has put its own handlers in place of ours while it started
-    await stop.wait()
-    logger.info("stopping: finishing what was submitted")
-    cycles.cancel()
-    await executor.drain()
-    await events.flush(EVENT_FLUSH_SECONDS)
-    stop_watching.set()
-    raise _Stop
-
-
-async def _observe(
-    state: ClusterState,
-    resync: Resync,
-    settings: OperatorSettings,
-    watching: asyncio.Event,
-    stop: asyncio.Event,
-) -> None:
-    """List everything once, then watch, and list again now and then."""
-    await resync.first()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(resync.run(settings.resync_seconds))
-        await kopf.operator(
-            registry=watches.registry(state),
-            settings=watches.settings(),
-            clusterwide=True,
-            standalone=True,
-            ready_flag=watching,
-            stop_flag=stop,
+    def _on_failed(self, action: Action, error: BallastError) -> None:
+        self._metrics.count_action(type(action).__name__, succeeded=False)
+        refused = error if isinstance(error, ApiRefused) else None
+        self._state.reject(
+            action,
+            invalid=str(error) if refused is not None and refused.is_final else None,
+            forbidden=str(error) if refused is not None and refused.status == HTTPStatus.FORBIDDEN else None,
         )
-        raise _Stop
+        self._loop.wake()
+
+    # -- what the probes ask
+
+    def _why_unhealthy(self) -> str | None:
+        return self._loop.why_stuck(self._settings.stuck_seconds)
+
+    def _why_not_ready(self) -> str | None:
+        if self._ready.is_set():
+            return None  # Also while it takes over: it goes on serving.
+        if not self._state.synced.is_set():
+            return "the first complete list is not there yet"
+        if not self._leadership.settled.is_set():
+            return "it is not known yet which replica leads"
+        return "the first cycle has not ended yet"
+
+    async def _note_ready(self) -> None:
+        await self._state.synced.wait()
+        await self._leadership.settled.wait()
+        if self._leadership.leading:
+            await self._loop.ready.wait()
+        self._ready.set()
+        seconds = time.monotonic() - self._started
+        self._metrics.ready_seconds.set(seconds)
+        logger.info("ready", extra={"seconds": round(seconds, 3)})
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody caught, except what kopf's watches say when they are closed in the middle of many events."""
+    if "asyncgen" not in context:
+        loop.default_exception_handler(context)
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
@@ -156,8 +284,6 @@ async def _either(*events: asyncio.Event) -> None:
             wait.cancel()
 
 
-async def _note_ready(loop: ControlLoop, metrics: Metrics, started: float) -> None:
-    await loop.ready.wait()
-    seconds = time.monotonic() - started
-    metrics.ready_seconds.set(seconds)
-    logger.info("ready", extra={"seconds": round(seconds, 3)})
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+NAMESPACE_OUTSIDE = "ballast-system"
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+
+
+def own_namespace() -> str:
+    """Return the pod's namespace, or outside a cluster the one in which Ballast is installed by default."""
+    try:
+        return NAMESPACE_FILE.read_text().strip() or NAMESPACE_OUTSIDE
+    except OSError:
+        return NAMESPACE_OUTSIDE
 
 
 class OperatorSettings(BaseSettings):
@@ -29,5 +42,49 @@ class OperatorSettings(BaseSettings):
     stuck_seconds: float = Field(
         default=60.0, gt=0, description="Time without a finished cycle after which /healthz fails."
     )
+    namespace: str = Field(
+        default_factory=own_namespace, pattern=DNS_LABEL, description="The operator's namespace, where its Lease is."
+    )
+    lease_name: str = Field(
+        default="ballast-operator",
+        pattern=DNS_LABEL,
+        description="Name of the Lease by which replicas choose a leader.",
+    )
+    lease_seconds: int = Field(
+        default=15, ge=3, le=3600, description="How long a leader that says nothing is still believed to lead."
+    )
+    placement_timeout_seconds: float = Field(
+        default=600.0, gt=0, description="How long a gang may take from its admission until all its pods run."
+    )
+    retry_seconds: float = Field(
+        default=10.0, gt=0, description="Pause before the second attempt of a job; doubles with each further one."
+    )
+    retry_max_seconds: float = Field(default=600.0, gt=0, description="Longest pause between two attempts of a job.")
+    node_lost_seconds: int = Field(
+        default=60, ge=0, description="How long pods stay on a node that is not ready or not reachable."
+    )
+    aging_seconds: float = Field(
+        default=3600.0, gt=0, description="Waiting this much longer outweighs one priority class."
+    )
+    patience_seconds: float = Field(
+        default=600.0, gt=0, description="After waiting this long the first of the queue gets nodes held for it."
+    )
+    webhook_host: str = Field(default="0.0.0.0", description="Address of the admission webhook.")  # noqa: S104
+    webhook_port: int = Field(default=9443, ge=0, le=65535, description="Port of the admission webhook; 0 is off.")
+    certificate_days: int = Field(default=90, ge=1, description="Validity of the webhook's certificate, in days.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
     log_format: Literal["json", "text"] = Field(default="json", description="json for machines, text for people.")
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.retry_max_seconds < self.retry_seconds:
+            raise ValueError(
+                f"BALLAST_RETRY_MAX_SECONDS ({self.retry_max_seconds:g}) is less than BALLAST_RETRY_SECONDS "
+                f"({self.retry_seconds:g}): the longest pause cannot be shorter than the first; raise the former"
+            )
+        if self.webhook_port and self.webhook_port == self.http_port:
+            raise ValueError(
+                f"BALLAST_WEBHOOK_PORT and BALLAST_HTTP_PORT are both {self.http_port}: change one of them, or set "
+                "BALLAST_WEBHOOK_PORT=0 to do without the webhook"
+            )
+        return self

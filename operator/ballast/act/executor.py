@@ -1,8 +1,7 @@
 """Carries actions out: bounded, in parallel, idempotently, and tells the state what came of each.
 
-One action of a job is under way at a time except for the ungating of its pods; many jobs go on side by side. The
-control loop never waits for a write: it asks how much room there is and submits that much. What must hold: each
-submitted action is settled or rejected exactly once, also when the process is asked to stop.
+Many jobs go on side by side. The control loop never waits for a write: it asks how much room there is and submits that
+much. What must hold: each submitted action is settled or rejected exactly once, also when the process is asked to stop.
 """
 
 from __future__ import annotations
@@ -10,19 +9,37 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Literal
 
 from ballast.act import manifests, paths
 from ballast.act.events import EventRecorder
-from ballast.act.kube import ApiRefused, ApiUnavailable, JsonObject, KubeClient
+from ballast.act.kube import ApiRefused, ApiUnavailable, JsonObject, KubeClient, NameTaken
+from ballast.act.write_queue import WriteQueue
 from ballast.api.base import API_VERSION
-from ballast.decide.actions import Action, CreateObjects, Transition, Ungate, WriteStatus
-from ballast.errors import BallastError
+from ballast.api.labels import JOB_UID_LABEL
+from ballast.api.trainingjob import TrainingJob
+from ballast.decide.actions import (
+    Action,
+    AskForRefusal,
+    CreateObjects,
+    Expire,
+    StopAttempt,
+    Transition,
+    Ungate,
+    WriteStatus,
+)
+from ballast.errors import BallastError, NotLeading
 from ballast.failpoints import Failpoints
 
 logger = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 256
+MAX_EXPLANATIONS = 16
 PARALLEL_WRITES = 16
+REFUSED_POD_EVENT = "FailedCreate"
+"""The reason of the Job controller's events about pods that the API server refused."""
+
 LOOK_AGAIN_SECONDS = 1.0
 
 
@@ -35,6 +52,7 @@ class Executor:
         on_done: told each action that succeeded and the objects that the API server answered with, by kind.
         on_failed: told each action that failed, with the error.
         tasks: where the writes run, so that an unforeseen error ends the process instead of losing an action.
+        node_lost_seconds: how long pods stay on a node that does not answer.
     """
 
     def __init__(
@@ -45,15 +63,18 @@ class Executor:
         on_failed: Callable[[Action, BallastError], None],
         tasks: asyncio.TaskGroup,
         failpoints: Failpoints | None = None,
+        node_lost_seconds: int = 60,
     ) -> None:
         self._kube = kube
         self._events = events
         self._on_done = on_done
         self._on_failed = on_failed
         self._failpoints = failpoints or Failpoints("")
-        self._parallel = asyncio.Semaphore(PARALLEL_WRITES)
+        self._node_lost_seconds = node_lost_seconds
         self._group = tasks
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._queue = WriteQueue()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._working = 0
         self._stopping = False
 
     @property
@@ -62,36 +83,57 @@ class Executor:
 
         Without that pause a full queue would ask for a whole cycle each time that one action ends.
         """
-        free = MAX_IN_FLIGHT - len(self._tasks)
+        free = MAX_IN_FLIGHT - self._queue.urgent - self._working
         return free if free >= MAX_IN_FLIGHT // 2 else 0
+
+    @property
+    def room_for_explanations(self) -> int:
+        """How many more writes that only explain may be submitted now."""
+        return max(MAX_EXPLANATIONS - self._queue.explanations, 0)
 
     def submit(self, action: Action) -> None:
         """Start an action; returns at once."""
-        task = self._group.create_task(self._execute(action))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._queue.put(action)
+        if self._working < PARALLEL_WRITES:
+            self._working += 1
+            worker = self._group.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
 
     async def drain(self) -> None:
         """Wait until everything that was submitted is done, so that a clean stop leaves nothing half told."""
         self._stopping = True
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while self._workers:
+            await asyncio.wait(self._workers)
+
+    async def _work(self) -> None:
+        try:
+            while (action := self._queue.take()) is not None:
+                await self._execute(action)
+        finally:
+            # Here, not when the task is seen to be done: nobody would take what is submitted in between.
+            self._working -= 1
 
     async def _execute(self, action: Action) -> None:
-        async with self._parallel:
-            try:
-                match action:
-                    case WriteStatus():
-                        answers = await self._write_status(action)
-                    case CreateObjects():
-                        answers = await self._create_objects(action)
-                    case Ungate():
-                        answers = await self._ungate(action)
-            except BallastError as error:
-                self._log_failure(action, error)
-                self._on_failed(action, error)
-            else:
-                self._on_done(action, answers)
+        try:
+            match action:
+                case WriteStatus():
+                    answers = await self._write_status(action)
+                case CreateObjects():
+                    answers = await self._create_objects(action)
+                case Ungate():
+                    answers = await self._ungate(action)
+                case StopAttempt():
+                    answers = await self._stop_attempt(action)
+                case AskForRefusal():
+                    answers = await self._ask_for_refusal(action)
+                case Expire():
+                    answers = await self._expire(action)
+        except BallastError as error:
+            self._log_failure(action, error)
+            self._on_failed(action, error)
+        else:
+            self._on_done(action, answers)
 
     async def _write_status(self, action: WriteStatus) -> list[tuple[str, JsonObject]]:
         metadata = action.job.metadata
@@ -146,15 +188,44 @@ class Executor:
 
     async def _create_objects(self, action: CreateObjects) -> list[tuple[str, JsonObject]]:
         job, namespace = action.job, action.job.metadata.namespace
-        name = manifests.attempt_name(job, action.attempt)
         if manifests.needs_service(job):
             self._failpoints.passing("before:service")
-            await self._kube.apply(paths.service(namespace, name), manifests.service(job, action.attempt))
+            await self._apply_service(job)
             self._failpoints.passing("after:service")
         self._failpoints.passing("before:job")
-        answer = await self._kube.apply(paths.job(namespace, name), manifests.workload(job, action.attempt))
+        path = paths.job(namespace, manifests.attempt_name(job, action.attempt))
+        try:
+            answer = await self._kube.apply(path, manifests.workload(job, action.attempt, self._node_lost_seconds))
+        except ApiRefused as error:
+            owner = await self._owner_of(path) if error.is_final else job.metadata.uid
+            if owner is None:
+                raise NameTaken(error, "Job", manifests.attempt_name(job, action.attempt)) from error
+            if owner != job.metadata.uid:
+                raise ApiUnavailable(f"{path} is still that of an earlier job of the same name") from error
+            raise
         self._failpoints.passing("after:job")
         return [("Job", answer)]
+
+    async def _apply_service(self, job: TrainingJob) -> None:
+        """Apply the gang's Service; one that somebody else made by that name stays as it is."""
+        name = manifests.service_name(job)
+        try:
+            await self._kube.apply(paths.service(job.metadata.namespace, name), manifests.service(job), force=False)
+        except ApiRefused as error:
+            if error.status == HTTPStatus.CONFLICT and "Apply failed" in str(error):  # fields that others have set
+                raise NameTaken(error, "Service", name) from error
+            raise
+
+    async def _owner_of(self, path: str) -> str | None:
+        """Return the UID of the TrainingJob whose Job this is; empty if it is gone, None if Ballast did not make it."""
+        try:
+            found = await self._kube.get(path)
+        except ApiRefused as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return ""
+        owner: str | None = (found["metadata"].get("labels") or {}).get(JOB_UID_LABEL)
+        return owner
 
     async def _ungate(self, action: Ungate) -> list[tuple[str, JsonObject]]:
         self._failpoints.passing("before:ungate")
@@ -165,11 +236,39 @@ class Executor:
         self._failpoints.passing("after:ungate")
         return [("Pod", answer)]
 
+    async def _stop_attempt(self, action: StopAttempt) -> list[tuple[str, JsonObject]]:
+        self._failpoints.passing("before:stop")
+        path = paths.job(action.job.metadata.namespace, action.workload_name)
+        answer = await self._delete(path, action.workload_uid, "Foreground")
+        self._failpoints.passing("after:stop")
+        return [] if answer is None else [("Job", answer)]
+
+    async def _ask_for_refusal(self, action: AskForRefusal) -> list[tuple[str, JsonObject]]:
+        messages = await self._kube.list_events(action.job.metadata.namespace, action.workload_uid, REFUSED_POD_EVENT)
+        return [("Event", {"message": message}) for message in messages[:1]]
+
+    async def _expire(self, action: Expire) -> list[tuple[str, JsonObject]]:
+        metadata = action.job.metadata
+        self._failpoints.passing("before:expire")
+        path = paths.training_job(metadata.namespace, metadata.name)
+        answer = await self._delete(path, metadata.uid, "Background", metadata.resource_version)
+        self._failpoints.passing("after:expire")
+        return [] if answer is None else [("TrainingJob", answer)]
+
+    async def _delete(
+        self, path: str, uid: str, propagation: Literal["Foreground", "Background"], version: str | None = None
+    ) -> JsonObject | None:
+        """Return the object as its deletion has begun, or None if it is gone already."""
+        answer = await self._kube.delete(path, uid, version, propagation)
+        is_leaving = answer is not None and "deletionTimestamp" in (answer.get("metadata") or {})
+        return answer if is_leaving else None
+
     def _log_failure(self, action: Action, error: BallastError) -> None:
-        # A job that is deleted while something is written for it is no news.
-        gone = isinstance(error, ApiRefused) and error.status in {404, 409}
+        # A job that is deleted while something is written for it is no news; that this process leads no longer is told
+        # where it ends.
+        is_no_news = isinstance(error, NotLeading) or (isinstance(error, ApiRefused) and error.status in {404, 409})
         logger.log(
-            logging.DEBUG if gone else logging.WARNING,
+            logging.DEBUG if is_no_news else logging.WARNING,
             "action failed; its job is decided again after a pause",
             extra={"action": type(action).__name__, "job": "/".join(action.job.key), "error": str(error)},
         )

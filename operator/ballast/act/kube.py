@@ -1,8 +1,10 @@
 """A thin client of the Kubernetes API: raw JSON in and out, typed errors, counted and bounded requests.
 
 `kubernetes.aio` does transport, TLS and credentials. What is added here: one name for each write that Ballast makes,
-errors that say whether trying again helps, and a limit on requests per second, so that a burst of jobs never
-starves other users of the API server.
+errors that say whether trying again helps, a limit on requests per second (not on events, which have their own), so
+that a burst of jobs never starves other users of the API server, and a fence. What must hold: a write leaves only while
+the fence lets it pass, and it is asked as the bytes are handed to the connection, after every wait: for the limit, for
+a free connection, for a TLS handshake.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import aiohttp
 from kubernetes.aio import config
@@ -20,13 +22,18 @@ from kubernetes.aio.client import ApiClient, ApiException, Configuration
 from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
 from kubernetes.aio.dynamic import DynamicClient
 
-from ballast.errors import BallastError, RetryableError, UserError
+from ballast.errors import BallastError, NotLeading, RetryableError, UserError
 
+USER_AGENT = "ballast-operator"
 FIELD_MANAGER = "ballast"
 REQUEST_TIMEOUT_SECONDS = 30
 PAGE_SIZE = 500
+MAX_EVENTS = 3
 
 JsonObject = dict[str, Any]
+
+Fence: TypeAlias = Callable[[], None]
+"""Raises `NotLeading` where a write must not be sent."""
 
 
 class ApiRefused(BallastError):
@@ -43,6 +50,19 @@ class ApiRefused(BallastError):
         return self.status in {400, 422}
 
 
+class NameTaken(ApiRefused):
+    """Somebody else's object has the name that Ballast needs for its own."""
+
+    def __init__(self, error: ApiRefused, kind: str, name: str) -> None:
+        told = f"{kind} {name} exists already and is somebody else's; delete it, or give the job another name"
+        super().__init__(error.status, error.reason, told)
+
+    @property
+    def is_final(self) -> bool:
+        """Trying again does not help."""
+        return True
+
+
 class ApiUnavailable(RetryableError):
     """The API server could not be reached, was overloaded or did not answer in time."""
 
@@ -54,6 +74,7 @@ class KubeClient:
         client: a configured client of the `kubernetes` package.
         requests_per_second: the sustained limit; a second's worth may be sent at once.
         on_request: told the verb, the resource and the HTTP status of every request that was answered.
+        fence: asked before each write is sent.
     """
 
     def __init__(
@@ -61,7 +82,11 @@ class KubeClient:
         client: ApiClient,
         requests_per_second: float = 50.0,
         on_request: Callable[[str, str, int], None] = lambda verb, resource, status: None,
+        fence: Fence = lambda: None,
     ) -> None:
+        # The package reads this where it makes its connections, which is at the first request.
+        client.configuration.trace_configs = [_asking(fence)]
+        self._fence = fence
         self._client = client
         self._dynamic = DynamicClient(client)  # type: ignore[no-untyped-call]
         self._limiter = RateLimiter(requests_per_second)
@@ -72,8 +97,16 @@ class KubeClient:
         cls,
         requests_per_second: float = 50.0,
         on_request: Callable[[str, str, int], None] = lambda verb, resource, status: None,
+        fence: Fence = lambda: None,
+        identity: str = "",
     ) -> Self:
         """Connect as the pod's service account, or else by the kubeconfig.
+
+        Args:
+            requests_per_second: see the class.
+            on_request: see the class.
+            fence: see the class.
+            identity: of this process; tells its requests from another replica's in the API server's audit log.
 
         Raises:
             UserError: there is no service account and no usable kubeconfig.
@@ -91,9 +124,11 @@ class KubeClient:
                 f"no cluster to connect to: this is no pod with a service account, and KUBECONFIG ({where}) cannot be "
                 f"used: {error}; set KUBECONFIG to a kubeconfig that kubectl works with"
             ) from error
+        # Else a thread looks for a netrc and for proxies before each request; kopf does not look for them either.
+        configuration.client_session_kwargs = {"trust_env": False}
         client = ApiClient(configuration)
-        client.user_agent = "ballast-operator"
-        return cls(client, requests_per_second, on_request)
+        client.user_agent = f"{USER_AGENT}/{identity}" if identity else USER_AGENT
+        return cls(client, requests_per_second, on_request, fence)
 
     async def __aenter__(self) -> Self:
         return self
@@ -105,23 +140,75 @@ class KubeClient:
         """Close the connections."""
         await self._client.close()  # type: ignore[no-untyped-call]
 
-    async def apply(self, path: str, body: Mapping[str, Any]) -> JsonObject:
-        """Server-side apply `body` at `path` as Ballast, taking over fields that others set."""
+    async def apply(self, path: str, body: Mapping[str, Any], *, force: bool = True) -> JsonObject:
+        """Server-side apply `body` at `path` as Ballast.
+
+        Args:
+            path: of the object.
+            body: what Ballast wants of it.
+            force: whether to take over fields that others set; else those are a conflict (`ApiRefused`, 409).
+        """
         return await self._request(
             "PATCH",
             path,
             body,
             content_type="application/apply-patch+yaml",
-            query=[("fieldManager", FIELD_MANAGER), ("force", "true")],
+            query=[("fieldManager", FIELD_MANAGER), ("force", str(force).lower())],
         )
 
     async def json_patch(self, path: str, operations: list[JsonObject]) -> JsonObject:
         """Apply a JSON patch; a failed `test` operation raises `ApiRefused`."""
         return await self._request("PATCH", path, operations, content_type="application/json-patch+json")
 
-    async def create(self, path: str, body: Mapping[str, Any]) -> JsonObject:
-        """Create an object in the collection at `path`."""
-        return await self._request("POST", path, body)
+    async def create(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> JsonObject:
+        """Create an object in the collection at `path`; with `dry_run` only be told what would come of it."""
+        return await self._request("POST", path, body, query=[("dryRun", "All")] if dry_run else None)
+
+    async def replace(self, path: str, body: Mapping[str, Any]) -> JsonObject:
+        """Put `body` in an object's place; if it carries a resource version, only in that version's."""
+        return await self._request("PUT", path, body)
+
+    async def delete(
+        self,
+        path: str,
+        uid: str,
+        resource_version: str | None = None,
+        propagation: Literal["Foreground", "Background", "Orphan"] = "Foreground",
+    ) -> JsonObject | None:
+        """Delete one object, if it is still the one meant.
+
+        Args:
+            path: of the object.
+            uid: its UID; another object that has taken the name is left alone (`ApiRefused` with status 409).
+            resource_version: if given, a version that must still be the present one (409 too).
+            propagation: what becomes of the objects that it owns.
+
+        Returns:
+            What the API server answered: the object if its deletion has begun, else a Status. None if it was gone.
+        """
+        preconditions = {"uid": uid}
+        if resource_version is not None:
+            preconditions["resourceVersion"] = resource_version
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": propagation,
+            "preconditions": preconditions,
+        }
+        try:
+            return await self._request("DELETE", path, options)
+        except ApiRefused as error:
+            if error.status != 404:
+                raise
+            return None
+
+    async def list_events(self, namespace: str, involved_uid: str, reason: str) -> list[str]:
+        """Return the newest few messages of the events of one reason about one object, the newest first."""
+        selector = f"involvedObject.uid={involved_uid},reason={reason}"
+        query = [("fieldSelector", selector), ("limit", str(PAGE_SIZE))]
+        answer = await self._request("GET", f"/api/v1/namespaces/{namespace}/events", query=query)
+        newest = sorted(answer["items"], key=_last_seen, reverse=True)
+        return [event.get("message") or "" for event in newest[:MAX_EVENTS]]
 
     async def get(self, path: str) -> JsonObject:
         """Read one object."""
@@ -154,8 +241,11 @@ class KubeClient:
         content_type: str | None = None,
         query: list[tuple[str, str]] | None = None,
     ) -> JsonObject:
-        await self._limiter.acquire()
         resource = _resource(path)
+        if (method, resource) != ("POST", "events"):  # They have a limit of their own: see `EventRecorder`.
+            await self._limiter.acquire()
+        if method != "GET":
+            self._fence()  # Here for its plain error; what counts is `_asking`.
         try:
             response = await self._dynamic.request(
                 method.lower(),
@@ -171,10 +261,29 @@ class KubeClient:
             self._on_request(method, resource, error.status or 0)
             raise _typed(error) from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            if isinstance(error.__cause__, NotLeading):
+                raise error.__cause__ from error  # aiohttp wraps what comes up while it sends a body
             self._on_request(method, resource, 0)
             raise ApiUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
         self._on_request(method, resource, response.status)
         return answer
+
+
+def _asking(fence: Fence) -> aiohttp.TraceConfig:
+    """Return hooks that ask the fence when a write's header, and its body, are about to leave; they can refuse."""
+
+    async def ask(
+        _session: object,
+        _context: object,
+        sent: aiohttp.TraceRequestHeadersSentParams | aiohttp.TraceRequestChunkSentParams,
+    ) -> None:
+        if sent.method != "GET":
+            fence()
+
+    hooks = aiohttp.TraceConfig()
+    hooks.on_request_headers_sent.append(ask)
+    hooks.on_request_chunk_sent.append(ask)
+    return hooks
 
 
 def in_cluster() -> bool:
@@ -205,6 +314,18 @@ def _resource(path: str) -> str:
     if rest and rest[0] == "namespaces" and len(rest) > 2:
         rest = rest[2:]
     return rest[0] + (f"/{rest[2]}" if len(rest) > 2 else "") if rest else path
+
+
+def _last_seen(event: JsonObject) -> str:
+    """Return when an event happened last; all writers of events use UTC, so that text compares as time."""
+    series = event.get("series") or {}
+    return (
+        series.get("lastObservedTime")
+        or event.get("lastTimestamp")
+        or event.get("eventTime")
+        or event["metadata"].get("creationTimestamp")
+        or ""
+    )
 
 
 def _typed(error: ApiException) -> BallastError:

@@ -17,12 +17,15 @@ from ballast.api.trainingjob import Launcher, TrainingJob
 
 JsonObject = dict[str, Any]
 
+LOST_NODE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+"""The taints that Kubernetes puts on a node that does not answer, and by which it evicts pods in the end."""
+
 MASTER_PORT = 29500
 """torchrun's default rendezvous port."""
 
 
 def attempt_name(job: TrainingJob, attempt: int) -> str:
-    """Return the name of the attempt's Job and Service; pods' hostnames are this and their index."""
+    """Return the name of the attempt's Job; pods' hostnames are this and their index."""
     return f"{job.metadata.name}-{attempt}"
 
 
@@ -31,15 +34,28 @@ def needs_service(job: TrainingJob) -> bool:
     return job.spec.launcher is Launcher.TORCHRUN
 
 
-def service(job: TrainingJob, attempt: int) -> JsonObject:
-    """Return the headless Service that gives each pod of the gang a DNS name."""
+def service_name(job: TrainingJob) -> str:
+    """Return the name of the job's Service, the same for all attempts."""
+    return f"{job.metadata.name}-gang"
+
+
+def service(job: TrainingJob) -> JsonObject:
+    """Return the headless Service that gives each pod of the gang a DNS name.
+
+    One for all attempts: a pod's own name tells its attempt, and nothing of it has to be removed between them.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": _metadata(job, attempt),
+        "metadata": {
+            "name": service_name(job),
+            "namespace": job.metadata.namespace,
+            "labels": {JOB_LABEL: job.metadata.name, JOB_UID_LABEL: job.metadata.uid},
+            "ownerReferences": [owner_reference(job)],
+        },
         "spec": {
             "clusterIP": "None",
-            "selector": {JOB_UID_LABEL: job.metadata.uid, ATTEMPT_LABEL: str(attempt)},
+            "selector": {JOB_UID_LABEL: job.metadata.uid},
             # The rendezvous needs the names before any pod could be ready.
             "publishNotReadyAddresses": True,
             "ports": [{"name": "torchrun", "port": MASTER_PORT, "targetPort": MASTER_PORT}],
@@ -47,8 +63,15 @@ def service(job: TrainingJob, attempt: int) -> JsonObject:
     }
 
 
-def workload(job: TrainingJob, attempt: int) -> JsonObject:
-    """Return the Indexed Job whose pods wait behind Ballast's scheduling gate."""
+def workload(job: TrainingJob, attempt: int, node_lost_seconds: int = 60) -> JsonObject:
+    """Return the Indexed Job whose pods wait behind Ballast's scheduling gate.
+
+    Args:
+        job: the job.
+        attempt: the number of the attempt.
+        node_lost_seconds: how long the pods stay on a node that is not ready or does not answer, where the template
+            does not say so itself; Kubernetes' own default is 300.
+    """
     template = copy.deepcopy(job.spec.template)
     metadata = template.get("metadata") or {}
     metadata["labels"] = {**(metadata.get("labels") or {}), **_labels(job, attempt)}
@@ -57,8 +80,9 @@ def workload(job: TrainingJob, attempt: int) -> JsonObject:
     spec["restartPolicy"] = "Never"
     spec["terminationGracePeriodSeconds"] = job.spec.checkpoint_grace_seconds
     spec["schedulingGates"] = [*(spec.get("schedulingGates") or ()), {"name": PLACEMENT_GATE}]
+    spec["tolerations"] = [*(spec.get("tolerations") or ()), *_tolerations(spec, node_lost_seconds)]
     if needs_service(job):
-        spec["subdomain"] = attempt_name(job, attempt)
+        spec["subdomain"] = service_name(job)
         for container in spec["containers"]:
             if container["name"] == TRAINER_CONTAINER:
                 own = container.get("env") or []
@@ -82,17 +106,38 @@ def workload(job: TrainingJob, attempt: int) -> JsonObject:
     }
 
 
+def _tolerations(spec: Mapping[str, Any], seconds: int) -> list[JsonObject]:
+    """Return for how long the pods put up with a node that is lost, unless the template tolerates that itself."""
+    own = spec.get("tolerations") or ()
+    return [
+        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
+        for key in LOST_NODE_TAINTS
+        if not any(
+            toleration.get("key") in {key, None, ""} and toleration.get("effect") in {"NoExecute", None, ""}
+            for toleration in own
+        )
+    ]
+
+
 def torchrun_variables(job: TrainingJob, attempt: int) -> list[JsonObject]:
     """Return the variables that torchrun reads in place of its command-line options."""
-    name = attempt_name(job, attempt)
+    master = f"{attempt_name(job, attempt)}-0.{service_name(job)}"
     rank = {"fieldRef": {"fieldPath": f"metadata.annotations['{COMPLETION_INDEX}']"}}
     return [
         {"name": "PET_NNODES", "value": str(job.spec.replicas)},
         {"name": "PET_NPROC_PER_NODE", "value": str(max(job.spec.gpus_per_replica, 1))},
         {"name": "PET_NODE_RANK", "valueFrom": rank},
-        {"name": "PET_MASTER_ADDR", "value": f"{name}-0.{name}"},
+        {"name": "PET_MASTER_ADDR", "value": master},
         {"name": "PET_MASTER_PORT", "value": str(MASTER_PORT)},
+        # torchrun passes SIGTERM on to its workers, and kills them after 30 s unless it is told to wait.
+        {"name": "TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "value": str(_shutdown_seconds(job))},
     ]
+
+
+def _shutdown_seconds(job: TrainingJob) -> int:
+    """Return how long torchrun waits for its workers to save: a little less than the kubelet waits for torchrun."""
+    grace = job.spec.checkpoint_grace_seconds
+    return max(grace - max(grace // 10, 1), 1)
 
 
 def ungate_patch(pod_uid: str, gate_position: int, affinity: Mapping[str, Any] | None, node: str) -> list[JsonObject]:

@@ -9,6 +9,7 @@ TRAINING_JOBS = f"/apis/{API_VERSION}/{PLURAL}"
 JOBS = "/apis/batch/v1/jobs"
 PODS = "/api/v1/pods"
 NODES = "/api/v1/nodes"
+PRIORITY_CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
 def training_job(namespace: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a cycle may do to the world: three kinds of small frozen actions.
+"""What a cycle may do to the world: a few kinds of small frozen actions.
 
 Each is idempotent and safe to repeat after a crash: a status is written whole, objects have deterministic names
 and are applied, a pod's gate is taken off under a test that it is still there. Whatever is not yet visible in
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from ballast.api.trainingjob import TrainingJob, TrainingJobStatus
+from ballast.api.jobstatus import TrainingJobStatus
+from ballast.api.trainingjob import TrainingJob
 
 
 class Transition(StrEnum):
@@ -24,6 +25,12 @@ class Transition(StrEnum):
     """Capacity is reserved on the nodes that the status names."""
     RUN = "Run"
     """Every pod of the gang runs."""
+    STOP = "Stop"
+    """The attempt is to be stopped; its outcome says what for."""
+    SUSPEND = "Suspend"
+    """Nothing runs any more, as `spec.suspend` wants it."""
+    REQUEUE = "Requeue"
+    """The attempt is over and another one may follow."""
     SUCCEED = "Succeed"
     """The training ended well."""
     FAIL = "Fail"
@@ -47,6 +54,11 @@ class WriteStatus:
     transition: Transition
     status: TrainingJobStatus
     note: Note | None = None
+
+    @property
+    def explains_only(self) -> bool:
+        """Whether nothing waits for it: it tells why a job waits."""
+        return self.transition is Transition.QUEUE and self.job.status.phase.is_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +86,28 @@ class Ungate:
     affinity: Mapping[str, Any] | None = None
 
 
-Action: TypeAlias = WriteStatus | CreateObjects | Ungate
+@dataclass(frozen=True, slots=True)
+class StopAttempt:
+    """Delete the Job of an attempt, with its pods: SIGTERM, grace, SIGKILL; the Job goes after the last pod."""
+
+    job: TrainingJob
+    workload_name: str
+    workload_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskForRefusal:
+    """Ask why pods of an attempt's Job were never created; the answer is an input of a later cycle."""
+
+    job: TrainingJob
+    workload_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Delete a TrainingJob that ended long enough ago."""
+
+    job: TrainingJob
+
+
+Action: TypeAlias = WriteStatus | CreateObjects | Ungate | StopAttempt | AskForRefusal | Expire

@@ -8,16 +8,13 @@ alone is computed once a cycle, so that hundreds of lanes on hundreds of nodes a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from ballast.decide.eligibility import ineligible_because
 from ballast.decide.gpu_models import GpuModel
 from ballast.decide.resources import GPU, Resources, copies_that_fit, subtract
-from ballast.decide.snapshot import GangRequest, Node
-
-PodSize: TypeAlias = tuple[tuple[str, int], ...]
+from ballast.decide.snapshot import GangRequest, Node, PodSize
 
 
 @dataclass(slots=True)
@@ -33,6 +30,16 @@ class Eligible:
     excluded: Counter[str] = field(default_factory=Counter)
     by_model: dict[GpuModel, list[Node]] = field(default_factory=dict)
 
+    def without(self, names: Container[str]) -> Eligible:
+        """Return what is left when some nodes are avoided."""
+        nodes = [node for node in self.nodes if node.name not in names]
+        by_model = {
+            model: kept
+            for model, members in self.by_model.items()
+            if (kept := [node for node in members if node.name not in names])
+        }
+        return Eligible(nodes, self.excluded, by_model)
+
 
 class Capacity:
     """Free resources of every node within one cycle."""
@@ -44,6 +51,9 @@ class Capacity:
         self._copies: dict[PodSize, dict[str, int]] = {}
         self._copies_when_empty: dict[PodSize, dict[str, int]] = {}
         self._phrases: dict[Hashable, str] = {}
+        self._held: frozenset[str] = frozenset()
+        self.held_because = ""
+        """Why some nodes are held, in a few words; empty if none are."""
 
     def free(self, node: Node) -> Resources:
         """Return what is free on the node, after this cycle's reservations."""
@@ -56,8 +66,17 @@ class Capacity:
     def reserve(self, node: Node, request: Resources) -> None:
         """Take `request` from the node for the rest of the cycle."""
         free = self._reserved[node.name] = subtract(self.free(node), request)
-        for size, copies in self._copies.items():
-            copies[node.name] = copies_that_fit(dict(size), free)
+        if node.name not in self._held:
+            for size, copies in self._copies.items():
+                copies[node.name] = copies_that_fit(dict(size), free)
+        self._phrases.clear()
+
+    def hold(self, nodes: Iterable[str], because: str) -> None:
+        """Let nobody else have anything of these nodes for the rest of the cycle."""
+        self._held = frozenset(nodes)
+        self.held_because = because
+        for copies in self._copies.values():
+            copies.update(dict.fromkeys(self._held, 0))
         self._phrases.clear()
 
     def eligible(self, gang: GangRequest) -> Eligible:
@@ -79,7 +98,9 @@ class Capacity:
         """Return how many of the gang's pods fit into what is free, by node name."""
         if gang.per_pod not in self._copies:
             request = gang.resources
-            self._copies[gang.per_pod] = {node.name: copies_that_fit(request, self.free(node)) for node in self.nodes}
+            copies = {node.name: copies_that_fit(request, self.free(node)) for node in self.nodes}
+            copies.update(dict.fromkeys(self._held, 0))
+            self._copies[gang.per_pod] = copies
         return self._copies[gang.per_pod]
 
     def told(self, key: Hashable, compose: Callable[[], str]) -> str:

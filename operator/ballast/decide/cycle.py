@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ballast.decide.actions import Action
+from ballast.decide.explaining import explain
 from ballast.decide.lifecycle import advance
-from ballast.decide.queueing import admit, explain
-from ballast.decide.snapshot import GangRequest, Refusal, Snapshot
+from ballast.decide.queueing import admit
+from ballast.decide.snapshot import Context, GangRequest, Refusal, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,13 @@ class Decision:
         actions: to be carried out, the most urgent first.
         refused: requests that did not fit, with the reason: an input of the next cycle, for as long as nothing
             becomes free.
+        held_for: UID of the job for which nodes are held until it fits, if there is one.
         complete: whether everything was decided; False if the limit on actions cut it off.
     """
 
     actions: tuple[Action, ...]
     refused: Mapping[GangRequest, Refusal]
+    held_for: str | None
     complete: bool
 
 
@@ -37,18 +40,20 @@ def decide(snapshot: Snapshot) -> Decision:
     What is cut off is decided again in a later cycle: nothing is lost, because every action follows from the
     state of the world.
     """
+    context = Context(snapshot.now, {node.name: node for node in snapshot.nodes}, snapshot.policy)
     actions: list[Action] = []
-    # 1. Jobs that hold a reservation go on, so that capacity is used or freed before more is promised.
+    # 1. Jobs that hold something go on, so that it is used or freed before more is promised.
     for job in snapshot.changed:
-        actions.extend(advance(job, snapshot.now))
-    # 2. Waiting jobs are placed, oldest first.
-    admissions, refused = admit(snapshot, max(snapshot.max_actions - len(actions), 0))
-    actions.extend(admissions)
+        actions.extend(advance(job, context))
+    # 2. Waiting jobs are placed, in the order of the queue.
+    admitted = admit(snapshot, max(snapshot.max_actions - len(actions), 0))
+    actions.extend(admitted.writes)
     # 3. The others are told why they wait.
-    admitted = frozenset(write.job.metadata.uid for write in admissions)
-    actions.extend(explain(snapshot.review, refused, admitted, snapshot.now))
+    explanations = explain(snapshot, admitted)
+    room = min(max(snapshot.max_actions - len(actions), 0), snapshot.max_explanations)
     return Decision(
-        actions=tuple(actions[: snapshot.max_actions]),
-        refused=refused,
-        complete=len(actions) < snapshot.max_actions,
+        actions=(*actions[: snapshot.max_actions], *explanations[:room]),
+        refused=admitted.refused,
+        held_for=admitted.held_for,
+        complete=len(actions) + len(explanations) < snapshot.max_actions,
     )

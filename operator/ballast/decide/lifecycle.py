@@ -1,8 +1,8 @@
-"""The next step of a job that holds a reservation: create, ungate, run, end.
+"""The next step of a job that is more than waiting for capacity: create, ungate, run, stop, end.
 
 Level-triggered: each step is derived from what exists, so that a restart at any point goes on where the world
-stands. What must hold: no pod of a gang is ungated before all its pods exist and have a reserved node (G3); a
-job that ended is never touched again.
+stands. What must hold: no pod of a gang is ungated before all its pods exist and have a reserved node (G3); nothing
+is started for a job before the pods of its last attempt are gone; a job that ended is touched only to be cleaned up.
 """
 
 from __future__ import annotations
@@ -10,50 +10,108 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ballast.api.conditions import ConditionType, Reason
-from ballast.api.trainingjob import Attempt, Outcome, Phase, TrainingJobStatus
-from ballast.decide.actions import Action, CreateObjects, Note, Transition, Ungate, WriteStatus
-from ballast.decide.snapshot import Job, Pod
-from ballast.decide.telling import moment, pods, with_condition
+from ballast.api.jobstatus import Outcome, Phase
+from ballast.decide import ends, trouble
+from ballast.decide.actions import (
+    Action,
+    AskForRefusal,
+    CreateObjects,
+    Expire,
+    Note,
+    StopAttempt,
+    Transition,
+    Ungate,
+    WriteStatus,
+)
+from ballast.decide.policy import Policy
+from ballast.decide.snapshot import Context, Job, Pod
+from ballast.decide.telling import moment, pods, status_of, with_condition
+from ballast.decide.trouble import Trouble, is_gone
 
 
-def advance(job: Job, now: float) -> list[Action]:
-    """Return the next actions for an admitted job; an ended or unchanged one needs none."""
+def wants_place(job: Job, now: float) -> bool:
+    """Return whether the job waits for nothing but capacity."""
     status = job.job.status
-    if status.phase.is_final or not status.attempts:
-        return []
-    workload = job.workload
-    if workload is not None and workload.complete:
-        return [_succeed(job, now)]
-    if workload is not None and workload.failed:
-        return [_fail(job, now, *_why_failed(job))]
-    if status.phase is Phase.PLACING:
-        return _go_on_placing(job, now)
-    if workload is None and not job.creating:
-        gone = f"Job {job.name}-{status.attempts[-1].number} was deleted while it ran"
-        return [_fail(job, now, Reason.TRAINER_FAILED, gone)]
-    return []
+    if not status.phase.is_waiting or job.job.spec.suspend:
+        return False
+    return status.retry_at is None or status.retry_at.timestamp() <= now
 
 
-def _go_on_placing(job: Job, now: float) -> list[Action]:
-    attempt = job.job.status.attempts[-1].number
+def advance(job: Job, context: Context) -> list[Action]:
+    """Return the next actions for a job; one that waits for something else needs none."""
+    return [*_remove_superseded(job), *_next(job, context)]
+
+
+def _next(job: Job, context: Context) -> list[Action]:
+    match job.job.status.phase:
+        case Phase.PENDING | Phase.QUEUED:
+            return [ends.suspend(job, context.now)] if job.job.spec.suspend else []
+        case Phase.SUSPENDED:
+            return [] if job.job.spec.suspend else [ends.resume(job, context.now)]
+        case Phase.PLACING:
+            return _place(job, context)
+        case Phase.RUNNING:
+            return _watch(job, context)
+        case Phase.SUSPENDING:
+            return _stop(job, context)
+        case _:
+            expires = _expires_at(job)
+            due = expires is not None and expires <= context.now and job.uid not in job.removing
+            return [Expire(job.job)] if due else []
+
+
+def _remove_superseded(job: Job) -> list[Action]:
+    """Delete the Jobs of earlier attempts, but for the latest that ended by itself: its pods have the logs.
+
+    An earlier attempt's Job that can still run is one that an operator made which had lost its leadership.
+    """
+    phase = job.job.status.phase
+    live = phase in {Phase.PLACING, Phase.RUNNING, Phase.SUSPENDING}
+    kept = job.attempt - 1 if live else job.attempt
+    return [
+        StopAttempt(job.job, workload.name, workload.uid)
+        for workload in job.workloads
+        if not (live and workload.attempt == job.attempt)
+        and not (workload.has_ended and workload.attempt >= kept)
+        and not workload.deleting
+        and workload.uid not in job.removing
+    ]
+
+
+def _place(job: Job, context: Context) -> list[Action]:
+    """Create what is missing, then take the gates off, then wait until all pods run."""
+    if job.job.spec.suspend:
+        return [ends.stop(job, context.now, _suspended())]
     if job.workload is None and job.refused_objects is not None:
-        return [_fail(job, now, Reason.INVALID_SPEC, f"the API server refused its objects: {job.refused_objects}")]
+        why = f"the API server refused its objects: {job.refused_objects}"
+        return [ends.finish(job, context, Trouble(Outcome.FAILED, Reason.INVALID_SPEC, why))]
     if job.workload is None:
-        return [] if job.creating else [CreateObjects(job.job, attempt)]
-    pods = _current(job.pods, attempt)
-    if len(pods) < job.job.spec.replicas:
-        return []
-    gated = [pod for pod in pods.values() if pod.gate_position is not None]
+        missed = trouble.lost_capacity(job, context) or trouble.late(job, context)
+        if missed is not None and not job.creating:
+            return [ends.stop(job, context.now, missed)]
+        return [] if job.creating else [CreateObjects(job.job, job.attempt)]
+    over = _is_over(job, context)
+    if over is not None:
+        return over
+    found = trouble.disruption(job, context) or trouble.lost_capacity(job, context) or trouble.late(job, context)
+    if found is not None:
+        return [ends.stop(job, context.now, found)]
+    living = {pod.index: pod for pod in job.own_pods if not pod.deleting}
+    if len(living) < job.job.spec.replicas:
+        return _ask_for_refusal(job, context)
+    gated = [pod for pod in living.values() if pod.gate_position is not None]
     if gated:
         return _ungate(job, gated)
-    if all(pod.phase in {"Running", "Succeeded"} for pod in pods.values()):
-        return [_run(job, now)]
+    if all(pod.phase in {"Running", "Succeeded"} for pod in living.values()):
+        return [_run(job, context.now)]
     return []
 
 
-def _current(pods: Iterable[Pod], attempt: int) -> dict[int, Pod]:
-    """Return the attempt's living pods by index; a pod that is being deleted no longer counts."""
-    return {pod.index: pod for pod in pods if pod.attempt == attempt and not pod.deleting}
+def _ask_for_refusal(job: Job, context: Context) -> list[Action]:
+    waited = context.now - job.job.status.attempts[-1].started_at.timestamp()
+    if waited < context.policy.missing_pods_seconds or job.refused_pods is not None or job.workload is None:
+        return []
+    return [AskForRefusal(job.job, job.workload.uid)]
 
 
 def _ungate(job: Job, gated: Iterable[Pod]) -> list[Action]:
@@ -76,63 +134,106 @@ def _run(job: Job, now: float) -> WriteStatus:
     ):
         conditions = with_condition(job, conditions, kind, True, reason, message, now)
     attempt = status.attempts[-1].model_copy(update={"placed_at": time, "running_at": time})
-    new = status.model_copy(
-        update={
-            "phase": Phase.RUNNING,
-            "reason": Reason.PODS_RUNNING.value,
-            "started_at": status.started_at or time,
-            "attempts": (*status.attempts[:-1], attempt),
-            "conditions": conditions,
-        }
+    new = status_of(
+        job,
+        phase=Phase.RUNNING,
+        reason=Reason.PODS_RUNNING.value,
+        started_at=status.started_at or time,
+        attempts=(*status.attempts[:-1], attempt),
+        conditions=conditions,
     )
     return WriteStatus(job.job, Transition.RUN, new, Note("Running", message))
 
 
-def _succeed(job: Job, now: float) -> WriteStatus:
-    message = f"{pods(job.job.spec.replicas)} finished with exit code 0" + _after(job, now)
-    status = _ended(job, now, Phase.SUCCEEDED, Outcome.SUCCEEDED, Reason.TRAINING_SUCCEEDED, message)
-    return WriteStatus(job.job, Transition.SUCCEED, status, Note("Succeeded", message))
+def _watch(job: Job, context: Context) -> list[Action]:
+    """See a running gang to its end, or end it."""
+    over = _is_over(job, context)
+    if over is not None:
+        return over
+    if job.job.spec.suspend:
+        return [ends.stop(job, context.now, _suspended())]
+    found = trouble.disruption(job, context)
+    if found is None:
+        limit = _deadline_at(job)
+        if limit is not None and limit <= context.now:
+            seconds = job.job.spec.active_deadline_seconds
+            message = f"ran for activeDeadlineSeconds ({seconds} s), all attempts together"
+            found = Trouble(Outcome.DEADLINE_EXCEEDED, Reason.DEADLINE_EXCEEDED, message)
+    return [] if found is None else [ends.stop(job, context.now, found)]
 
 
-def _fail(job: Job, now: float, reason: Reason, why: str) -> WriteStatus:
-    message = why + _after(job, now)
-    status = _ended(job, now, Phase.FAILED, Outcome.FAILED, reason, message)
-    return WriteStatus(job.job, Transition.FAIL, status, Note("Failed", message, warning=True))
+def _is_over(job: Job, context: Context) -> list[Action] | None:
+    """Return the end of an attempt whose Job ended, nothing while the Job winds up, None while it goes on."""
+    workload = job.workload
+    if workload is None or workload.deleting:
+        return None
+    if workload.complete:
+        interrupted = trouble.false_success(job, context)
+        if interrupted is not None:
+            return [ends.finish(job, context, interrupted)]
+        return [ends.succeed(job, context.now)]
+    given_up = workload.failing or any(pod.phase == "Failed" for pod in job.own_pods)
+    if not workload.failed and not given_up:
+        return None
+    # The Job's own controller ends the other pods; it can't see those end whose node is lost. That it has failed may be
+    # heard before what its pods came to.
+    alive = [pod for pod in job.own_pods if not pod.has_ended]
+    if (workload.failed or alive) and all(is_gone(pod, context) for pod in alive):
+        return [ends.finish(job, context, trouble.failure(job, context))]
+    return []
 
 
-def _why_failed(job: Job) -> tuple[Reason, str]:
-    """Return the reason and the failed trainers' own words, or the Job's where no pod tells."""
-    failed = [pod for pod in job.pods if pod.phase == "Failed"]
-    if not failed:
-        message = job.workload.message if job.workload is not None else ""
-        return Reason.TRAINER_FAILED, message or "the Job failed"
-    pod = min(failed, key=lambda pod: pod.index)
-    what = f"exited with code {pod.exit_code}" if pod.exit_code is not None else "was lost"
-    others = f" ({len(failed)} of {job.job.spec.replicas} pods failed)" if len(failed) > 1 else ""
-    return Reason.TRAINER_FAILED, f"pod {pod.name} {what}{others}" + (f": {pod.message}" if pod.message else "")
+def _stop(job: Job, context: Context) -> list[Action]:
+    """Delete the attempt's Job, wait until its pods are really gone, then go on with what the outcome says."""
+    own = [workload for workload in job.workloads if workload.attempt == job.attempt]
+    if any(workload.complete and not workload.deleting for workload in own) and trouble.all_succeeded(job):
+        return [ends.succeed(job, context.now)]
+    to_delete = [w for w in own if not w.deleting and w.uid not in job.removing]
+    if to_delete:
+        return [StopAttempt(job.job, workload.name, workload.uid) for workload in to_delete]
+    under_way = job.creating or bool(job.ungating) or any(not workload.deleting for workload in own)
+    if under_way or not all(is_gone(pod, context) for pod in job.own_pods):
+        return []
+    attempt = job.job.status.attempts[-1]
+    outcome = attempt.outcome or Outcome.DISRUPTED
+    reason = Reason(attempt.reason) if attempt.reason in set(Reason) else Reason.POD_DISRUPTED
+    return [ends.finish(job, context, Trouble(outcome, reason, attempt.message or "", attempt.avoid))]
 
 
-def _ended(job: Job, now: float, phase: Phase, outcome: Outcome, reason: Reason, message: str) -> TrainingJobStatus:
-    time, status = moment(now), job.job.status
-    kind = ConditionType.COMPLETE if phase is Phase.SUCCEEDED else ConditionType.FAILED
-    conditions = with_condition(job, status.conditions, kind, True, reason, message, now)
-    for held in (ConditionType.ADMITTED, ConditionType.PLACED, ConditionType.RUNNING):
-        if any(condition.type == held for condition in conditions):
-            conditions = with_condition(job, conditions, held, False, Reason.FINISHED, "the job has ended", now)
-    attempt: Attempt = status.attempts[-1].model_copy(
-        update={"finished_at": time, "outcome": outcome, "reason": reason.value}
-    )
-    return status.model_copy(
-        update={
-            "phase": phase,
-            "reason": reason.value,
-            "finished_at": time,
-            "attempts": (*status.attempts[:-1], attempt),
-            "conditions": conditions,
-        }
-    )
+def _suspended() -> Trouble:
+    return Trouble(Outcome.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true")
 
 
-def _after(job: Job, now: float) -> str:
-    started = job.job.status.started_at
-    return f", {now - started.timestamp():.0f} s after they started" if started is not None else ""
+def _deadline_at(job: Job) -> float | None:
+    """Return when a running job has used up its running time."""
+    limit, status = job.job.spec.active_deadline_seconds, job.job.status
+    running_at = status.attempts[-1].running_at if status.attempts else None
+    if limit is None or running_at is None:
+        return None
+    return running_at.timestamp() + max(limit - status.active_seconds, 0)
+
+
+def _expires_at(job: Job) -> float | None:
+    """Return when an ended job is to be deleted."""
+    ttl, ended = job.job.spec.ttl_seconds_after_finished, job.job.status.finished_at
+    return None if ttl is None or ended is None else ended.timestamp() + ttl
+
+
+def next_due(job: Job, now: float, policy: Policy) -> float | None:
+    """Return the next moment after now at which time alone may call for a step; None if it never will."""
+    status = job.job.status
+    times: list[float | None] = []
+    match status.phase:
+        case Phase.PENDING | Phase.QUEUED:
+            times.append(status.retry_at.timestamp() if status.retry_at is not None else None)
+        case Phase.PLACING if status.attempts:
+            reserved = status.attempts[-1].started_at.timestamp()
+            times += [reserved + policy.missing_pods_seconds, reserved + policy.placement_timeout_seconds]
+        case Phase.RUNNING:
+            times.append(_deadline_at(job))
+        case Phase.SUCCEEDED | Phase.EARLY_STOPPED | Phase.FAILED:
+            times.append(_expires_at(job))
+        case _:
+            pass
+    times += [p.grace_over_at + policy.lost_pod_seconds for p in job.own_pods if p.grace_over_at is not None]
+    return min((time for time in times if time is not None and time > now), default=None)

@@ -19,7 +19,7 @@ from ballast.api.quantities import POWER
 from ballast.api.trainingjob import Objective
 from ballast.decide.capacity import Capacity, Eligible
 from ballast.decide.gpu_models import GpuModel
-from ballast.decide.resources import CPU, GPU, PODS, shortage
+from ballast.decide.resources import CPU, GPU, PODS, amount_of, shortage
 from ballast.decide.snapshot import GangRequest, Node, Refusal
 from ballast.decide.telling import pods
 
@@ -49,6 +49,39 @@ def place(gang: GangRequest, capacity: Capacity) -> Placement | Refusal:
     eligible = capacity.eligible(gang)
     if not eligible.nodes:
         return Refusal(Reason.NO_ELIGIBLE_NODE, _no_eligible_node(len(capacity.nodes), eligible.excluded))
+    if gang.avoid:
+        elsewhere = eligible.without(gang.avoid)
+        found = _place_on(gang, elsewhere, capacity) if elsewhere.nodes else None
+        if isinstance(found, Placement):
+            return found
+    return _place_on(gang, eligible, capacity)
+
+
+def nodes_to_hold(gang: GangRequest, capacity: Capacity) -> tuple[str, ...]:
+    """Return the nodes that are nearest to taking the whole gang, to be kept clear until it fits.
+
+    They are those with the most room now. As nothing else is placed there, their room only grows while running jobs
+    end, so that the wait is bounded by those jobs, whatever else arrives.
+    """
+    eligible = capacity.eligible(gang)
+    nodes = eligible.nodes
+    if gang.gpus_per_pod:
+        by_model = eligible.by_model.items()
+        usable = {model: members for model, members in by_model if _fits_when_empty(gang, members, capacity)}
+        nodes = usable[rank(gang, tuple(usable))[0]] if usable else []
+    free, empty = capacity.copies(gang), capacity.copies_when_empty(gang)
+    held: list[str] = []
+    missing = gang.replicas
+    for node in sorted(nodes, key=lambda node: (-free[node.name], -empty[node.name], node.name)):
+        if missing <= 0:
+            break
+        if empty[node.name]:
+            held.append(node.name)
+            missing -= empty[node.name]
+    return tuple(held) if missing <= 0 else ()
+
+
+def _place_on(gang: GangRequest, eligible: Eligible, capacity: Capacity) -> Placement | Refusal:
     if not gang.gpus_per_pod:
         return _place_on_cpus(gang, eligible.nodes, capacity)
     return _place_on_gpus(gang, eligible, capacity)
@@ -150,9 +183,9 @@ def _no_eligible_node(count: int, excluded: Counter[str]) -> str:
 
 def _exceeds(gang: GangRequest, eligible: Sequence[Node]) -> Refusal:
     resource = _scarcest(gang, eligible)
-    need = _amount(resource, gang.resources.get(resource, 0))
-    largest = _amount(resource, max(node.allocatable.get(resource, 0) for node in eligible))
-    total = _amount(resource, sum(node.allocatable.get(resource, 0) for node in eligible))
+    need = amount_of(resource, gang.resources.get(resource, 0))
+    largest = amount_of(resource, max(node.allocatable.get(resource, 0) for node in eligible))
+    total = amount_of(resource, sum(node.allocatable.get(resource, 0) for node in eligible))
     one_model = " with one GPU model" if resource == GPU else ""
     return Refusal(
         Reason.CLUSTER_TOO_SMALL,
@@ -177,9 +210,10 @@ def _insufficient_gpus(
 
     parts = [capacity.told((gang.constraints, gang.per_pod, model), partial(free_of, model)) for model in ranked]
     too_slow = sorted(model.name for model in usable if model not in ranked)
-    message = f"needs {pods(gang.replicas)} x {_amount(GPU, gang.gpus_per_pod)}; {'; '.join(parts)}"
+    message = f"needs {pods(gang.replicas)} x {amount_of(GPU, gang.gpus_per_pod)}; {'; '.join(parts)}"
     if too_slow:
         message += f"; {', '.join(too_slow)} slower than maxSlowdownPercent {gang.max_slowdown_percent:g} allows"
+    message += capacity.held_because and f"; {capacity.held_because}"
     return Refusal(Reason.WAITING_FOR_CAPACITY, message)
 
 
@@ -187,8 +221,9 @@ def _cpu_shortage(gang: GangRequest, eligible: Sequence[Node], capacity: Capacit
     causes = ", ".join(_short_of(_lacking(gang, eligible, capacity)))
     if not causes:
         causes = "all have room for some pods, too few for the gang"
-    need = _amount(CPU, gang.resources.get(CPU, 0))
-    return f"needs {pods(gang.replicas)} x {need}; of {len(eligible)} eligible nodes {causes}"
+    need = amount_of(CPU, gang.resources.get(CPU, 0))
+    held = capacity.held_because and f"; {capacity.held_because}"
+    return f"needs {pods(gang.replicas)} x {need}; of {len(eligible)} eligible nodes {causes}{held}"
 
 
 def _lacking(gang: GangRequest, nodes: Sequence[Node], capacity: Capacity) -> Counter[str]:
@@ -216,13 +251,3 @@ def _scarcest(gang: GangRequest, eligible: Sequence[Node]) -> str:
 def _where(nodes: Sequence[str]) -> str:
     names = sorted(set(nodes))
     return names[0] if len(names) == 1 else f"{len(names)} nodes ({', '.join(names[:4])}{', …' * (len(names) > 4)})"
-
-
-def _amount(resource: str, amount: int) -> str:
-    if resource == CPU:
-        return f"{amount / 1000:g} CPU"
-    if resource == GPU:
-        return f"{amount} GPU" + "s" * (amount != 1)
-    if resource == "memory":
-        return f"{amount / 2**30:.3g} GiB memory"
-    return f"{amount} {resource}"

@@ -50,3 +50,15 @@ def shortage(request: Resources, free: Resources) -> str | None:
         if amount > 0 and free.get(name, 0) < amount:
             return name
     return None
+
+
+def amount_of(resource: str, amount: int) -> str:
+    """Return an amount in words, with its unit."""
+    if resource == CPU:
+        return f"{amount / 1000:g} CPU"
+    if resource == GPU:
+        return f"{amount} GPU" + "s" * (amount != 1)
+    if resource == "memory":
+        gib = amount / 2**30
+        return f"{gib:.0f} GiB memory" if gib >= 100 else f"{gib:.3g} GiB memory"
+    return f"{amount} {resource}"

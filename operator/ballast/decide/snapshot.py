@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from ballast.api.conditions import Reason
 from ballast.api.trainingjob import Objective, TrainingJob
 from ballast.decide.gpu_models import GpuModel
+from ballast.decide.policy import Policy
 from ballast.decide.resources import GPU, Resources
+
+PodSize: TypeAlias = tuple[tuple[str, int], ...]
+"""(resource, amount) of one pod, sorted by resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +64,23 @@ class GangRequest:
 
     Attributes:
         replicas: pods in the gang.
-        per_pod: (resource, amount) of one pod, sorted by resource; includes one of `pods`.
+        per_pod: what one pod asks for; includes one of `pods`.
         node_selector: (label, value) pairs that a node must carry.
         node_terms: required node affinity: a node must match one of the terms; empty means no requirement.
         tolerations: the template's.
         objective: what to minimize among the eligible GPU models.
         max_slowdown_percent: how much slower than the fastest eligible GPU model the job may run.
+        avoid: nodes on which the last attempts got stuck, sorted: used only if no others have room.
     """
 
     replicas: int
-    per_pod: tuple[tuple[str, int], ...]
+    per_pod: PodSize
     node_selector: tuple[tuple[str, str], ...] = ()
     node_terms: tuple[SelectorTerm, ...] = ()
     tolerations: tuple[Toleration, ...] = ()
     objective: Objective = Objective.MINIMIZE_ENERGY
     max_slowdown_percent: int = 10
+    avoid: tuple[str, ...] = ()
 
     @property
     def resources(self) -> Resources:
@@ -90,6 +96,11 @@ class GangRequest:
     def gpus_per_pod(self) -> int:
         """GPUs of one pod; 0 for a job that trains on the CPU."""
         return dict(self.per_pod).get(GPU, 0)
+
+    @property
+    def size(self) -> int:
+        """GPUs of the gang; a pod without GPUs counts as one."""
+        return self.replicas * max(self.gpus_per_pod, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +130,12 @@ class Pod:
         index: the Job completion index, which is also the torchrun node rank.
         gate_position: where Ballast's scheduling gate stands in `spec.schedulingGates`; None once it is off.
         affinity: the pod's `spec.affinity` as it stands, to which a placement is added; only while gated.
+        request: what it asks for, as the API server made it; only while gated.
         exit_code: of the container `trainer`, once it has ended.
+        message: what the trainer, or else the kubelet, said at its end.
+        disruption: who ended or ends it, and why, if that was the cluster and not the trainer; empty otherwise.
+        stuck: why it does not start.
+        grace_over_at: when the kubelet kills it, seconds since the epoch; None unless it is being deleted.
     """
 
     uid: str
@@ -131,13 +147,39 @@ class Pod:
     deleting: bool
     gate_position: int | None
     affinity: Mapping[str, Any] | None = None
+    request: PodSize | None = None
     exit_code: int | None = None
     message: str = ""
+    disruption: str = ""
+    stuck: Stuck | None = None
+    grace_over_at: float | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its containers are done, so that it holds nothing."""
+        return self.phase in {"Succeeded", "Failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """Why a pod does not start.
+
+    Attributes:
+        by_itself: whether another node would not help: its image or configuration is at fault.
+    """
+
+    reason: str
+    message: str
+    by_itself: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The `batch/v1` Job of one attempt: only what `decide` needs of it."""
+    """The `batch/v1` Job of one attempt: only what `decide` needs of it.
+
+    Attributes:
+        failing: it has given up and waits for its last pods to end.
+    """
 
     uid: str
     name: str
@@ -145,6 +187,26 @@ class Workload:
     complete: bool
     failed: bool
     message: str = ""
+    failing: bool = False
+    deleting: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether none of its pods will run any more."""
+        return self.complete or self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What stands before a waiting job in the queue, itself included.
+
+    Attributes:
+        jobs: its place, from 1.
+        gpus: GPUs that these jobs ask for together; a pod without GPUs counts as one.
+    """
+
+    jobs: int
+    gpus: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,28 +214,37 @@ class Job:
     """A TrainingJob as the control loop sees it.
 
     Attributes:
+        queued_at: since when it waits its turn, seconds since the epoch.
+        precedence: the order of the queue, least first: `queued_at`, less the head start that its priority class gives.
         gang: what it asks for; None while its spec cannot be used, and then `problem` says why.
+        workloads: the Jobs of all attempts that still exist.
         creating: its Service and Job are being applied at this moment: do not apply them again.
         refused_objects: what the API server said, if it will never take the Service or Job.
+        refused_pods: what the API server says of pods that are missing: None if it was not asked, else its words.
         ungating: UIDs of pods whose patch is in flight.
-        queued_at: seconds since the epoch; the order of the queue.
+        removing: UIDs of Jobs whose deletion is in flight; its own UID if it is being deleted itself.
+        ahead: its place in the queue; only where a cycle reviews it.
     """
 
     job: TrainingJob
     uid: str
     queued_at: float
+    precedence: float
     gang: GangRequest | None
     problem: str | None = None
-    workload: Workload | None = None
+    workloads: tuple[Workload, ...] = ()
     pods: tuple[Pod, ...] = ()
     creating: bool = False
     refused_objects: str | None = None
+    refused_pods: str | None = None
     ungating: frozenset[str] = field(default=frozenset())
+    removing: frozenset[str] = field(default=frozenset())
+    ahead: Ahead | None = None
 
     @property
     def order(self) -> tuple[float, str, str]:
-        """The place in the queue: oldest first, and by name among those of the same second."""
-        return self.queued_at, self.namespace, self.name
+        """The place in the queue, and by name among those of the same second."""
+        return self.precedence, self.namespace, self.name
 
     @property
     def name(self) -> str:
@@ -184,6 +255,21 @@ class Job:
     def namespace(self) -> str:
         """The job's namespace."""
         return self.job.metadata.namespace
+
+    @property
+    def attempt(self) -> int:
+        """The number of the latest attempt; 0 before the first."""
+        return self.job.status.attempts[-1].number if self.job.status.attempts else 0
+
+    @property
+    def workload(self) -> Workload | None:
+        """The Job of the latest attempt; of two the one that appeared later."""
+        return next((w for w in reversed(self.workloads) if w.attempt == self.attempt), None)
+
+    @property
+    def own_pods(self) -> tuple[Pod, ...]:
+        """The pods of the latest attempt."""
+        return tuple(pod for pod in self.pods if pod.attempt == self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +296,15 @@ class Snapshot:
         now: seconds since the epoch.
         nodes: every node, sorted by name.
         lanes: every waiting job.
-        changed: admitted or ended jobs about which something changed since the last cycle.
+        changed: jobs that are not merely waiting for capacity and about which something changed since the last
+            cycle, or whose time has come.
         review: waiting jobs whose condition is to be checked: those that changed, and a bounded slice of the
             others in turn, so that every condition is brought up to date in the end.
         refused: requests that did not fit when they were last tried, with the reason; nothing has become free
             since, so that they need not be tried again.
+        gpus_per_second: the pace of the queue: GPUs of the gangs admitted lately; None while there is none to go by.
         max_actions: how many actions may be taken, because the executor's queue is bounded.
+        max_explanations: how many of them may be writes that only explain.
     """
 
     now: float
@@ -225,3 +314,20 @@ class Snapshot:
     review: tuple[Job, ...]
     refused: Mapping[GangRequest, Refusal]
     max_actions: int
+    max_explanations: int
+    policy: Policy
+    gpus_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the next step of a job depends on beside the job.
+
+    Attributes:
+        now: seconds since the epoch.
+        nodes: every node by name.
+    """
+
+    now: float
+    nodes: Mapping[str, Node]
+    policy: Policy

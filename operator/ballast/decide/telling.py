@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from ballast.api.conditions import Condition, ConditionType, Reason, set_condition
+from ballast.api.jobstatus import TrainingJobStatus
 from ballast.decide.snapshot import Job
 
 
@@ -16,6 +18,11 @@ def moment(now: float) -> datetime:
 def pods(count: int) -> str:
     """Return a number of pods in words."""
     return f"{count} pod" + "s" * (count != 1)
+
+
+def status_of(job: Job, **changes: Any) -> TrainingJobStatus:
+    """Return the job's status with some fields changed, as observed of its present generation."""
+    return job.job.status.model_copy(update={"observed_generation": job.job.metadata.generation, **changes})
 
 
 def with_condition(

@@ -9,27 +9,42 @@ little before it is decided again.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ballast.api.trainingjob import InvalidTrainingJob, Phase, TrainingJob, TrainingJobStatus
-from ballast.decide.actions import Action, CreateObjects, Ungate, WriteStatus
-from ballast.decide.resources import Resources
-from ballast.decide.snapshot import GangRequest, Job, Lane, Pod, Refusal, Snapshot, Workload
+from ballast.api.jobstatus import Phase
+from ballast.api.trainingjob import InvalidTrainingJob, TrainingJob
+from ballast.decide.actions import (
+    Action,
+    AskForRefusal,
+    CreateObjects,
+    Expire,
+    StopAttempt,
+    Transition,
+    WriteStatus,
+)
+from ballast.decide.lifecycle import next_due, wants_place
+from ballast.decide.policy import Policy
+from ballast.decide.snapshot import GangRequest, Job, Lane, Refusal, Snapshot
+from ballast.observe.jobs_on_nodes import JobsOnNodes
 from ballast.observe.node_usage import NodeUsage
+from ballast.observe.pace import Pace
 from ballast.observe.parsing import (
     JsonObject,
     UnsupportedTemplate,
     gang_request,
     pod_request,
+    priority_class,
+    refusal,
     training_job_uid,
     training_pod,
     workload,
 )
+from ballast.observe.priorities import Priorities
+from ballast.observe.records import Record, nodes_of
+from ballast.observe.timers import Timers
 from ballast.observe.versions import Versions
 from ballast.observe.waiting import WaitingJobs
 
@@ -45,23 +60,7 @@ class Kind(StrEnum):
     JOB = "Job"
     POD = "Pod"
     NODE = "Node"
-
-
-@dataclass(slots=True)
-class _Record:
-    """Everything known about one TrainingJob; the children may be seen before the job itself."""
-
-    job: TrainingJob | None = None
-    gang: GangRequest | None = None
-    problem: str | None = None
-    workloads: dict[str, Workload] = field(default_factory=dict)  # more than one while an old one is going
-    pods: dict[str, Pod] = field(default_factory=dict)
-    assumed: TrainingJobStatus | None = None
-    creating: bool = False
-    refused_objects: str | None = None
-    ungating: frozenset[str] = frozenset()
-    failures: int = 0
-    resting: bool = False
+    PRIORITY_CLASS = "PriorityClass"
 
 
 class ClusterState:
@@ -70,29 +69,36 @@ class ClusterState:
     Args:
         wake: called whenever something changed that a cycle should look at.
         on_invalid: called with the error of a TrainingJob that cannot be read.
-        clock: seconds since any moment; tells when a resting job is due.
+        clock: seconds since the epoch; tells when a job is due.
+        policy: the times that make a job due.
     """
 
     def __init__(
         self,
         wake: Callable[[], None] = lambda: None,
         on_invalid: Callable[[InvalidTrainingJob], None] = lambda error: None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+        policy: Policy | None = None,
     ) -> None:
         self.synced = asyncio.Event()
         self._clock = clock
+        self._policy = policy or Policy()
         self._wake = wake
         self._on_invalid = on_invalid
         self._versions = {kind: Versions() for kind in Kind}
-        self._records: dict[str, _Record] = defaultdict(_Record)
-        self._owner_of: dict[str, str] = {}  # UID of a Job or training pod -> UID of its TrainingJob
-        self._node_names: dict[str, str] = {}
+        self._records: dict[str, Record] = defaultdict(Record)
+        self._owner_of: dict[str, tuple[str, str]] = {}  # UID of a Job or pod -> UID of its TrainingJob, namespace
+        self._names: dict[str, str] = {}  # of nodes and PriorityClasses, by UID
+        self._jobs_on_nodes = JobsOnNodes()
+        self._priorities = Priorities()
         self._usage = NodeUsage()
         self._waiting = WaitingJobs()
         self._changed: set[str] = set()
-        self._retries: list[tuple[float, str]] = []
+        self._timers = Timers()
+        self._pace = Pace()
         self._refused: Mapping[GangRequest, Refusal] = {}
         self._refused_at = 0
+        self._held_for: str | None = None
         self._phases: dict[str, Phase] = {}
 
     # -- what happened in the world -------------------------------------------------------------------------------
@@ -110,8 +116,13 @@ class ClusterState:
             case Kind.POD:
                 self._observe_pod(obj)
             case Kind.NODE:
-                self._node_names[metadata["uid"]] = metadata["name"]
-                self._usage.put_node(obj)
+                self._names[metadata["uid"]] = metadata["name"]
+                if self._usage.put_node(obj):
+                    self._refresh_on(metadata["name"])
+            case Kind.PRIORITY_CLASS:
+                self._names[metadata["uid"]] = metadata["name"]
+                if self._priorities.put(priority_class(obj)):
+                    self._refresh_waiting()
         self._wake()
 
     def forget(self, kind: Kind, uid: str) -> None:
@@ -124,19 +135,28 @@ class ClusterState:
                     record.job, record.assumed = None, None
                     self._refresh(uid)
             case Kind.NODE:
-                name = self._node_names.pop(uid, None)
-                if name is not None and name not in self._node_names.values():
+                name = self._names.pop(uid, None)
+                if name is not None and name not in self._names.values():
                     self._usage.remove_node(name)
+                    self._refresh_on(name)
+            case Kind.PRIORITY_CLASS:
+                if self._priorities.remove(self._names.pop(uid, "")):
+                    self._refresh_waiting()
             case Kind.JOB | Kind.POD:
-                self._usage.claim(uid, {})
-                owner = self._owner_of.pop(uid, None)
-                if owner is not None:
-                    record = self._records[owner]
-                    record.pods.pop(uid, None)
-                    record.ungating -= {uid}
-                    record.workloads.pop(uid, None)
-                    self._refresh(owner)
+                self._forget_child(uid)
         self._wake()
+
+    def _forget_child(self, uid: str) -> None:
+        self._usage.claim(uid, {})
+        owner, namespace = self._owner_of.pop(uid, (None, ""))
+        if owner is None:
+            return
+        record = self._records[owner]
+        record.children[namespace].pods.pop(uid, None)
+        record.children[namespace].workloads.pop(uid, None)
+        record.ungating -= {uid}
+        record.removing -= {uid}
+        self._refresh(owner)
 
     def replace_all(self, kind: Kind, objects: Iterable[JsonObject], list_version: str) -> None:
         """Take in a complete list: what it lacks is gone, though no watch said so."""
@@ -159,9 +179,9 @@ class ClusterState:
             return
         if record.job is None or record.job.spec != job.spec:
             try:
-                record.gang, record.problem = gang_request(job), None
+                record.gang, record.problem, record.grown = gang_request(job), None, None
             except UnsupportedTemplate as error:
-                record.gang, record.problem = None, str(error)
+                record.gang, record.problem, record.grown = None, str(error), None
         record.job = job
         self._refresh(uid)
 
@@ -169,84 +189,102 @@ class ClusterState:
         owner = training_job_uid(obj)
         if owner is None:
             return
-        self._owner_of[obj["metadata"]["uid"]] = owner
-        seen = workload(obj)
-        self._records[owner].workloads[seen.uid] = seen
+        uid, namespace = obj["metadata"]["uid"], obj["metadata"]["namespace"]
+        self._owner_of[uid] = owner, namespace
+        self._records[owner].children[namespace].workloads[uid] = workload(obj)
         self._refresh(owner)
 
     def _observe_pod(self, obj: JsonObject) -> None:
-        uid, spec = obj["metadata"]["uid"], obj["spec"]
+        uid, namespace, spec = obj["metadata"]["uid"], obj["metadata"]["namespace"], obj["spec"]
         node = spec.get("nodeName")
         ended = (obj.get("status") or {}).get("phase") in ENDED_POD_PHASES
         self._usage.claim(uid, {node: pod_request(spec)} if node and not ended else {})
         owner = training_job_uid(obj)
         if owner is not None:
-            self._owner_of[uid] = owner
-            self._records[owner].pods[uid] = training_pod(obj)
+            self._owner_of[uid] = owner, namespace
+            self._records[owner].children[namespace].pods[uid] = training_pod(obj)
             self._refresh(owner)
+
+    def _refresh_on(self, node: str) -> None:
+        for uid in self._jobs_on_nodes.on(node):
+            self._refresh(uid)
+
+    def _refresh_waiting(self) -> None:
+        # PriorityClasses change rarely, and then the whole queue may have another order.
+        for uid, phase in tuple(self._phases.items()):
+            if phase.is_waiting:
+                self._refresh(uid)
 
     # -- what the operator does -----------------------------------------------------------------------------------
 
     def assume(self, action: Action) -> None:
         """Count an action as done while it is under way."""
-        record = self._records[action.job.metadata.uid]
-        match action:
-            case WriteStatus():
-                record.assumed = action.status
-            case CreateObjects():
-                record.creating = True
-            case Ungate():
-                record.ungating |= {action.pod_uid}
-        self._refresh(action.job.metadata.uid)
+        uid = action.job.metadata.uid
+        self._records[uid].assume(action)
+        self._refresh(uid)
 
-    def settle(self, action: Action, answers: Iterable[tuple[Kind, JsonObject]]) -> None:
-        """Replace the assumption by what the API server answered."""
-        for kind, obj in answers:
-            self.observe(kind, obj)
-        self._drop_assumption(action)
-        record = self._records[action.job.metadata.uid]
+    def settle(self, action: Action, answers: Iterable[tuple[str, JsonObject]]) -> None:
+        """Replace the assumption by what the API server answered.
+
+        Args:
+            action: the action that is done.
+            answers: objects as they are now, with their kinds; none for one that is gone.
+        """
+        uid = action.job.metadata.uid
+        record = self._records[uid]
+        found = tuple(answers)
+        for kind, obj in found:
+            if kind in set(Kind):
+                self.observe(Kind(kind), obj)
+        match action:
+            case StopAttempt() if not found:
+                self.forget(Kind.JOB, action.workload_uid)
+            case Expire() if not found:
+                self.forget(Kind.TRAINING_JOB, uid)
+            case AskForRefusal():
+                record.refused_pods = record.latest_attempt, refusal(obj for _, obj in found)
+            case WriteStatus(transition=Transition.ADMIT):
+                self._pace.count(record.gang.size if record.gang is not None else 1, self._clock())
+        record.drop_assumption(action)
         record.failures = 0
-        self._refresh(action.job.metadata.uid)
+        self._refresh(uid)
         self._wake()
 
-    def reject(self, action: Action, invalid: str | None = None) -> None:
+    def reject(self, action: Action, invalid: str | None = None, forbidden: str | None = None) -> None:
         """Drop the assumption of an action that failed; its job rests for a while, longer each time.
 
         Args:
             action: the action that failed.
             invalid: what the API server said, if it will never do it.
+            forbidden: what it said, if it won't do it as things are.
         """
-        self._drop_assumption(action)
         uid = action.job.metadata.uid
         record = self._records[uid]
+        record.drop_assumption(action)
         if isinstance(action, CreateObjects):
             record.refused_objects = invalid
+            record.refused_pods = (record.latest_attempt, forbidden) if forbidden else record.refused_pods
+        elif isinstance(action, AskForRefusal):
+            record.refused_pods = None
         delay = min(FIRST_RETRY_SECONDS * 2**record.failures, LONGEST_RETRY_SECONDS)
         record.failures = min(record.failures + 1, 16)
-        record.resting = True
-        heapq.heappush(self._retries, (self._clock() + delay, uid))
+        record.rests_until = self._clock() + delay
         self._refresh(uid)
-
-    def _drop_assumption(self, action: Action) -> None:
-        record = self._records[action.job.metadata.uid]
-        match action:
-            case WriteStatus():
-                record.assumed = None
-            case CreateObjects():
-                record.creating = False
-            case Ungate():
-                record.ungating -= {action.pod_uid}
 
     # -- what the control loop reads ------------------------------------------------------------------------------
 
-    def snapshot(self, now: float, max_actions: int) -> Snapshot:
+    def snapshot(self, now: float, max_actions: int, max_explanations: int | None = None) -> Snapshot:
         """Return the frozen picture for one cycle and mark everything in it as seen.
 
         Args:
             now: seconds since the epoch.
             max_actions: how many actions the executor takes at this moment.
+            max_explanations: how many of them may be writes that only explain; None for as many.
         """
-        self._wake_rested()
+        for uid in self._timers.pop_due(now):
+            if uid in self._records:
+                self._refresh(uid, now)
+        explanations = max_actions if max_explanations is None else max_explanations
         changed = [self._view(uid) for uid in self._changed]
         self._changed = set()
         if self._refused_at != self._usage.gains:
@@ -256,9 +294,12 @@ class ClusterState:
             nodes=self._usage.nodes(),
             lanes=tuple(Lane(gang, jobs) for gang, jobs in self._waiting.lanes(max_actions)),
             changed=tuple(job for job in changed if job is not None),
-            review=self._waiting.review(max_actions),
+            review=self._waiting.review(explanations),
             refused=self._refused,
             max_actions=max_actions,
+            max_explanations=explanations,
+            policy=self._policy,
+            gpus_per_second=self._pace.gpus_per_second(now),
         )
 
     @property
@@ -266,9 +307,12 @@ class ClusterState:
         """Whether waiting jobs changed that the last snapshot had no room for."""
         return self._waiting.has_changed
 
-    def remember(self, refused: Mapping[GangRequest, Refusal]) -> None:
-        """Keep what the last snapshot's cycle refused, until something becomes free."""
-        if self._refused_at == self._usage.gains:
+    def remember(self, refused: Mapping[GangRequest, Refusal], held_for: str | None) -> None:
+        """Keep what the last snapshot's cycle refused, until something becomes free, also nodes that were held."""
+        if held_for != self._held_for:
+            self._held_for = held_for
+            self._refused = {}
+        elif self._refused_at == self._usage.gains:
             self._refused = refused
 
     def look_again(self, snapshot: Snapshot) -> None:
@@ -278,9 +322,10 @@ class ClusterState:
                 self._refresh(job.uid)
         self._waiting.keep_for_review(job.uid for job in snapshot.review)
 
-    def seconds_to_next_retry(self) -> float | None:
-        """Return when the next resting job is due, or None if none rests."""
-        return max(self._retries[0][0] - self._clock(), 0.0) if self._retries else None
+    def seconds_to_next_due(self) -> float | None:
+        """Return when time alone calls for the next cycle, or None if it never does."""
+        due = self._timers.next()
+        return max(due - self._clock(), 0.0) if due is not None else None
 
     def jobs_by_phase(self) -> Mapping[Phase, int]:
         """Return how many TrainingJobs there are in each phase."""
@@ -289,80 +334,63 @@ class ClusterState:
             counts[phase] += 1
         return counts
 
-    def _wake_rested(self) -> None:
-        while self._retries and self._retries[0][0] <= self._clock():
-            _, uid = heapq.heappop(self._retries)
-            if uid in self._records:
-                self._records[uid].resting = False
-                self._refresh(uid)
-
     def _view(self, uid: str) -> Job | None:
         record = self._records.get(uid)
         if record is None or record.job is None:
             return None
-        job = record.job
-        if record.assumed is not None:
-            job = job.model_copy(update={"status": record.assumed})
-        created = job.status.queued_at or job.metadata.creation_timestamp
-        return Job(
-            job=job,
-            uid=uid,
-            queued_at=created.timestamp() if created is not None else 0.0,
-            gang=record.gang,
-            problem=record.problem,
-            workload=_newest(record.workloads.values()),
-            pods=tuple(record.pods.values()),
-            creating=record.creating,
-            refused_objects=record.refused_objects,
-            ungating=record.ungating,
-        )
+        return record.view(uid, self._priorities.rank(record.job.spec.priority_class), self._policy.aging_seconds)
 
-    def _refresh(self, uid: str) -> None:
-        """Derive everything that depends on one job anew: its lane, its reservation, whether it is due."""
+    def _refresh(self, uid: str, now: float | None = None) -> None:
+        """Derive everything that depends on one job anew: its lane, its reservation, when it is due."""
         record = self._records[uid]
         job = self._view(uid)
         if job is None:
-            self._waiting.remove(uid)
-            self._usage.claim(uid, {})
-            self._changed.discard(uid)
-            self._phases.pop(uid, None)
-            if not record.workloads and not record.pods:
-                del self._records[uid]
+            self._drop(uid, record)
             return
-        phase = job.job.status.phase
-        self._phases[uid] = phase
-        self._usage.claim(uid, _reservation(job))
-        is_waiting = phase in {Phase.PENDING, Phase.QUEUED}
-        in_flight = record.assumed is not None
+        now = self._clock() if now is None else now
+        forgets_at = self._forget_growth(record, job, now)
+        if forgets_at is not None and record.grown is None:
+            job, forgets_at = self._view(uid) or job, None
+        self._phases[uid] = job.job.status.phase
+        self._usage.claim(uid, record.held(job))
+        self._jobs_on_nodes.put(uid, nodes_of(job))
+        if record.rests_until is not None and record.rests_until <= now:
+            record.rests_until = None
         deleting = job.job.metadata.deletion_timestamp is not None
-        if deleting or record.resting or in_flight or not is_waiting:
-            self._waiting.remove(uid)
-        else:
+        idle = deleting or record.assumed is not None or record.rests_until is not None
+        waits = not idle and wants_place(job, now)
+        if waits:
             self._waiting.put(job)
-        if is_waiting or in_flight or record.resting or deleting:
-            self._changed.discard(uid)
         else:
+            self._waiting.remove(uid)
+        if not idle and (not waits or job.workloads):
             self._changed.add(uid)
+        else:
+            self._changed.discard(uid)
+        due = (record.rests_until or next_due(job, now, self._policy), forgets_at)
+        self._timers.set(uid, min((time for time in due if time is not None), default=None))
 
+    def _forget_growth(self, record: Record, job: Job, now: float) -> float | None:
+        """Forget in time how large the pods became: the LimitRange that did it may be gone.
 
-def _newest(workloads: Iterable[Workload]) -> Workload | None:
-    """Return the Job of the latest attempt; of two of the same attempt the one that appeared later."""
-    newest: Workload | None = None
-    for seen in workloads:
-        if newest is None or seen.attempt >= newest.attempt:
-            newest = seen
-    return newest
+        Returns:
+            When that is due; None if there is nothing to forget.
+        """
+        if record.grown is None:
+            return None
+        if record.grown_at is None or not job.job.status.phase.is_waiting:
+            record.grown_at = now
+        due = record.grown_at + self._policy.retry_max_seconds
+        if due <= now:
+            record.grown, record.grown_at = None, None
+        return due
 
-
-def _reservation(job: Job) -> Mapping[str, Resources]:
-    """Return what the job holds of each node beyond what its bound pods hold already."""
-    status = job.job.status
-    if status.phase is not Phase.PLACING or job.gang is None or not status.attempts:
-        return {}
-    attempt = status.attempts[-1].number
-    bound = {pod.index for pod in job.pods if pod.attempt == attempt and pod.node is not None}
-    held: dict[str, int] = defaultdict(int)
-    for index, place in enumerate(status.placement):
-        if index not in bound:
-            held[place.node] += 1
-    return {node: {name: amount * count for name, amount in job.gang.per_pod} for node, count in held.items()}
+    def _drop(self, uid: str, record: Record) -> None:
+        self._waiting.remove(uid)
+        self._usage.claim(uid, {})
+        self._jobs_on_nodes.put(uid, frozenset())
+        self._changed.discard(uid)
+        self._timers.set(uid, None)
+        self._phases.pop(uid, None)
+        if record.is_childless:
+            del self._records[uid]

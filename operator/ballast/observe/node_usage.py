@@ -30,8 +30,8 @@ class NodeUsage:
         """Counts the moments at which something became free or a node changed: before the next one, a gang that did
         not fit still does not."""
 
-    def put_node(self, node: Mapping[str, Any]) -> None:
-        """Add or update a node."""
+    def put_node(self, node: Mapping[str, Any]) -> bool:
+        """Add or update a node; return whether that changes anything."""
         metadata = node["metadata"]
         allocatable = resources((node.get("status") or {}).get("allocatable"))
         new = Node(
@@ -44,10 +44,12 @@ class NodeUsage:
             allocatable=allocatable,
             free=allocatable,
         )
-        if self._objects.get(new.name) != new:  # most updates are heartbeats
-            self._objects[new.name] = new
-            self._stale.add(new.name)
-            self.gains += 1
+        if self._objects.get(new.name) == new:  # most updates are heartbeats
+            return False
+        self._objects[new.name] = new
+        self._stale.add(new.name)
+        self.gains += 1
+        return True
 
     def remove_node(self, name: str) -> None:
         """Forget a node; what pods still claim of it is kept, in case it comes back."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -22,11 +23,13 @@ from ballast.decide.snapshot import (
     Pod,
     Requirement,
     SelectorTerm,
+    Stuck,
     Taint,
     Toleration,
     Workload,
 )
 from ballast.errors import UserError
+from ballast.observe.priorities import PriorityClass
 
 JsonObject = Mapping[str, Any]
 
@@ -202,6 +205,7 @@ def training_pod(pod: JsonObject) -> Pod:
     gates = [gate["name"] for gate in spec.get("schedulingGates") or ()]
     position = gates.index(PLACEMENT_GATE) if PLACEMENT_GATE in gates else None
     exit_code, message = _trainer_end(status)
+    deleted_at = metadata.get("deletionTimestamp")
     return Pod(
         uid=metadata["uid"],
         name=metadata["name"],
@@ -209,12 +213,61 @@ def training_pod(pod: JsonObject) -> Pod:
         attempt=int(metadata["labels"][ATTEMPT_LABEL]),
         node=spec.get("nodeName"),
         phase=status.get("phase") or "Pending",
-        deleting="deletionTimestamp" in metadata,
+        deleting=deleted_at is not None,
         gate_position=position,
         affinity=spec.get("affinity") if position is not None else None,
+        request=tuple(sorted(pod_request(spec).items())) if position is not None else None,
         exit_code=exit_code,
         message=message,
+        disruption=_disruption(status),
+        stuck=_stuck(status) if status.get("phase", "Pending") == "Pending" else None,
+        # The API server writes the moment at which the grace is over, not that of the request.
+        grace_over_at=datetime.fromisoformat(deleted_at).timestamp() if deleted_at is not None else None,
     )
+
+
+# What the kubelet, or a controller, says of a pod that it ended on its own account.
+_ENDED_BY_CLUSTER = frozenset(
+    {"Evicted", "Preempting", "NodeLost", "NodeShutdown", "Terminated", "Shutdown", "NodeAffinity", "OutOfcpu"}
+)
+# Container states that another node would not put right.
+_CANNOT_START = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ImageInspectError",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+    }
+)
+
+
+def _disruption(status: JsonObject) -> str:
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
+            return _told(": ".join(filter(None, (condition.get("reason"), condition.get("message")))))
+    reason = status.get("reason") or ""
+    if reason in _ENDED_BY_CLUSTER or reason.startswith(("OutOf", "UnexpectedAdmission")):
+        return _told(": ".join(filter(None, (reason, status.get("message")))))
+    return ""
+
+
+def _stuck(status: JsonObject) -> Stuck | None:
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        reason = waiting.get("reason") or ""
+        if reason in _CANNOT_START:
+            return Stuck(reason, _told(waiting.get("message") or ""), by_itself=True)
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            reason = condition.get("reason") or "Unschedulable"
+            if reason != "SchedulingGated":
+                # What does not fit stands at its beginning; then come preemption and the like.
+                return Stuck(reason, " ".join((condition.get("message") or "").split())[:200], by_itself=False)
+    return None
 
 
 def _trainer_end(status: JsonObject) -> tuple[int | None, str]:
@@ -243,5 +296,21 @@ def workload(job: JsonObject) -> Workload:
         attempt=int(job["metadata"]["labels"][ATTEMPT_LABEL]),
         complete="Complete" in conditions,
         failed=failed is not None,
-        message=(failed or {}).get("message") or "",
+        message=(failed or conditions.get("FailureTarget") or {}).get("message") or "",
+        failing="FailureTarget" in conditions,
+        deleting="deletionTimestamp" in job["metadata"],
     )
+
+
+def priority_class(obj: JsonObject) -> PriorityClass:
+    """Return a PriorityClass."""
+    return PriorityClass(
+        name=obj["metadata"]["name"],
+        value=int(obj.get("value") or 0),
+        is_default=bool(obj.get("globalDefault")),
+    )
+
+
+def refusal(events: Iterable[JsonObject]) -> str:
+    """Return what the first event says of a pod that could not be created; empty if there is none."""
+    return next((_told(event.get("message") or "") for event in events), "")

@@ -1,7 +1,8 @@
 """Complete lists: the first picture, and a periodic check of what the watches made of it.
 
 kopf says nothing of objects that vanish while its watch is broken (a 410 followed by a new list), so everything is
-listed now and then, page by page, and what is gone is forgotten.
+listed now and then, page by page, and what is gone is forgotten. Lists do not overlap, and none of them may be served
+from a cache of the API server's: what was written before a list began is in it.
 """
 
 from __future__ import annotations
@@ -41,9 +42,15 @@ class Resync:
         self._lists = lists
         self._state = state
         self._collections = collections
+        self._listing = asyncio.Lock()
 
     async def first(self) -> None:
-        """List everything once, however often that has to be tried, then open the state for the control loop."""
+        """List everything once, then open the state for the control loop."""
+        await self.complete()
+        self._state.synced.set()
+
+    async def complete(self) -> None:
+        """List everything once, however often that has to be tried."""
         while True:
             try:
                 await self._list_all()
@@ -53,7 +60,6 @@ class Resync:
                 )
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                self._state.synced.set()
                 return
 
     async def run(self, interval_seconds: float) -> None:
@@ -66,11 +72,12 @@ class Resync:
                 logger.warning("resync failed; the watches go on", extra={"error": str(error)})
 
     async def _list_all(self) -> None:
-        for kind, (path, selector) in self._collections.items():
-            objects: list[dict[str, Any]] = []
-            version = "0"
-            async for page in self._lists.list_pages(path, selector):
-                objects.extend(page["items"])
-                version = page["metadata"]["resourceVersion"]
-            # Between pages the loop is free; within this call nothing is awaited.
-            self._state.replace_all(kind, objects, version)
+        async with self._listing:
+            for kind, (path, selector) in self._collections.items():
+                objects: list[dict[str, Any]] = []
+                version = "0"
+                async for page in self._lists.list_pages(path, selector):
+                    objects.extend(page["items"])
+                    version = page["metadata"]["resourceVersion"]
+                # Between pages the loop is free; within this call nothing is awaited.
+                self._state.replace_all(kind, objects, version)

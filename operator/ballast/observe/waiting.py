@@ -9,8 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from ballast.decide.snapshot import GangRequest, Job
+from ballast.decide.snapshot import Ahead, GangRequest, Job
 
 REVIEWED_PER_CYCLE = 100
 
@@ -52,6 +53,19 @@ class WaitingJobs:
         for gang, lane in self._lanes.items():
             yield gang, tuple(self._jobs[uid] for _, uid in lane[:depth])
 
+    def ahead(self, job: Job) -> Ahead:
+        """Return a waiting job's place in the whole queue; costs a search in each lane."""
+        jobs = gpus = 0
+        for gang, lane in self._lanes.items():
+            before = bisect_left(lane, (job.order, job.uid))
+            jobs += before
+            gpus += before * gang.size
+        return Ahead(jobs + 1, gpus + (job.gang.size if job.gang is not None else 0))
+
+    def uids(self) -> tuple[str, ...]:
+        """Return the UIDs of all waiting jobs."""
+        return tuple(self._jobs)
+
     def review(self, limit: int) -> tuple[Job, ...]:
         """Return at most `limit` jobs to explain in this cycle: those that changed, then some others in turn.
 
@@ -60,7 +74,10 @@ class WaitingJobs:
         due = dict.fromkeys(self._take_changed(limit))
         for uid in self._next_in_turn(min(REVIEWED_PER_CYCLE, limit - len(due))):
             due[uid] = None
-        return tuple(self._jobs[uid] for uid in due)
+        return tuple(self._placed_in_queue(self._jobs[uid]) for uid in due)
+
+    def _placed_in_queue(self, job: Job) -> Job:
+        return job if job.gang is None else replace(job, ahead=self.ahead(job))
 
     @property
     def has_changed(self) -> bool:

@@ -22,6 +22,9 @@ def registry(state: ClusterState) -> kopf.OperatorRegistry:
     handlers = kopf.OperatorRegistry()
     kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="trainingjobs")(_feed(state, Kind.TRAINING_JOB))
     kopf.on.event("", "v1", "nodes", registry=handlers, id="nodes")(_feed(state, Kind.NODE))
+    kopf.on.event("scheduling.k8s.io", "v1", "priorityclasses", registry=handlers, id="priorityclasses")(
+        _feed(state, Kind.PRIORITY_CLASS)
+    )
     kopf.on.event("", "v1", "pods", registry=handlers, id="pods")(_feed(state, Kind.POD))
     kopf.on.event("batch", "v1", "jobs", labels={JOB_UID_LABEL: kopf.PRESENT}, registry=handlers, id="jobs")(
         _feed(state, Kind.JOB)

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from ballast.api.trainingjob import Phase
+from ballast.api.jobstatus import Phase
 
 CYCLE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -29,7 +29,20 @@ class Metrics:
         )
         self.ready_seconds = Gauge(
             "ballast_ready_seconds",
-            "Time from the start of the process to the end of its first cycle",
+            "Time from the start of the process until it was ready: as leader its first cycle had ended, as standby "
+            "its picture was complete",
+            registry=self.registry,
+        )
+        self._leader = Gauge("ballast_leader", "1 if this process leads, else 0", registry=self.registry)
+        self._transitions = Counter(
+            "ballast_leader_transitions", "Leaders that this process has seen, itself included", registry=self.registry
+        )
+        self._renewals_failed = Counter(
+            "ballast_lease_renewals_failed", "Renewals of the lease that failed", registry=self.registry
+        )
+        self._clock_offset = Gauge(
+            "ballast_clock_offset_seconds",
+            "How far the wall clock has been set ahead since the operator started; its deadlines do not follow",
             registry=self.registry,
         )
         self._actions = Counter("ballast_actions", "Actions carried out", ["action", "result"], registry=self.registry)
@@ -42,6 +55,17 @@ class Metrics:
         self._events_dropped = Counter(
             "ballast_events_dropped", "Events that could not be sent", registry=self.registry
         )
+        self._reviews = Counter(
+            "ballast_webhook_reviews",
+            "TrainingJobs that the webhook reviewed; unknown is let through because something could not be found out",
+            ["result"],
+            registry=self.registry,
+        )
+        self._certificate_expiry = Gauge(
+            "ballast_webhook_certificate_expiry_seconds",
+            "When the webhook's serving certificate expires, in seconds since the epoch; 0 without a webhook",
+            registry=self.registry,
+        )
         self._invalid = Counter(
             "ballast_invalid_trainingjobs", "TrainingJobs that could not be read", registry=self.registry
         )
@@ -49,6 +73,22 @@ class Metrics:
     def observe_jobs(self, jobs_by_phase: Callable[[], Mapping[Phase, int]]) -> None:
         """Publish the number of jobs per phase, asked when scraped."""
         self.registry.register(_JobsByPhase(jobs_by_phase))
+
+    def observe_leadership(self, leading: Callable[[], bool]) -> None:
+        """Publish whether this process leads, asked when scraped."""
+        self._leader.set_function(lambda: float(leading()))
+
+    def observe_clock(self, offset_seconds: Callable[[], float]) -> None:
+        """Publish the offset of the wall clock, asked when scraped."""
+        self._clock_offset.set_function(offset_seconds)
+
+    def count_leader(self) -> None:
+        """Count one leader that followed another."""
+        self._transitions.inc()
+
+    def count_failed_renewal(self) -> None:
+        """Count one renewal of the lease that failed."""
+        self._renewals_failed.inc()
 
     def count_request(self, verb: str, resource: str, status: int) -> None:
         """Count one answered request."""
@@ -61,6 +101,14 @@ class Metrics:
     def count_dropped_event(self) -> None:
         """Count one event that was not sent."""
         self._events_dropped.inc()
+
+    def count_review(self, result: str) -> None:
+        """Count one answer of the webhook: allowed, refused or unknown."""
+        self._reviews.labels(result).inc()
+
+    def note_certificate(self, expires: float) -> None:
+        """Publish when the webhook's certificate expires."""
+        self._certificate_expiry.set(expires)
 
     def count_invalid(self) -> None:
         """Count one TrainingJob that could not be read."""

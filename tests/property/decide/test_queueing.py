@@ -22,7 +22,7 @@ def test_no_node_is_promised_beyond_what_is_free(cluster: list[NodeBuilder], wai
     seen = snapshot(cluster, waiting)
     gangs = {job.uid: job.gang for job in seen.review}
     promised: dict[str, Counter[str]] = defaultdict(Counter)
-    for write in admit(seen, 100)[0]:
+    for write in admit(seen, 100).writes:
         gang = gangs[write.job.metadata.uid]
         assert gang is not None
         assert len(write.status.placement) == gang.replicas
@@ -36,7 +36,7 @@ def test_no_node_is_promised_beyond_what_is_free(cluster: list[NodeBuilder], wai
 @given(clusters(), queues(), st.integers(0, 9))
 def test_the_oldest_of_equals_goes_first(cluster: list[NodeBuilder], waiting: list[JobBuilder], limit: int) -> None:
     seen = snapshot(cluster, waiting)
-    admitted = {write.job.metadata.uid for write in admit(seen, limit)[0]}
+    admitted = {write.job.metadata.uid for write in admit(seen, limit).writes}
     assert len(admitted) <= limit
     for lane in seen.lanes:
         came = [job.uid in admitted for job in lane.jobs]
@@ -46,21 +46,21 @@ def test_the_oldest_of_equals_goes_first(cluster: list[NodeBuilder], waiting: li
 @given(clusters(), queues())
 def test_who_is_left_waiting_would_not_fit(cluster: list[NodeBuilder], waiting: list[JobBuilder]) -> None:
     seen = snapshot(cluster, waiting)
-    admissions, refused = admit(seen, 100)
+    admissions = admit(seen, 100)
     gangs = {job.uid: job.gang for job in seen.review}
     capacity = Capacity(seen.nodes)
-    for write in admissions:
+    for write in admissions.writes:
         gang = gangs[write.job.metadata.uid]
         assert gang is not None
         for pod in write.status.placement:
             capacity.reserve(next(node for node in seen.nodes if node.name == pod.node), gang.resources)
-    admitted = {write.job.metadata.uid for write in admissions}
+    admitted = {write.job.metadata.uid for write in admissions.writes}
     for lane in seen.lanes:
         if not all(job.uid in admitted for job in lane.jobs):
-            assert lane.gang in refused
+            assert lane.gang in admissions.refused
             assert isinstance(place(lane.gang, capacity), Refusal)
         else:
-            assert lane.gang not in refused
+            assert lane.gang not in admissions.refused
 
 
 @given(clusters(), queues(), st.integers(0, 12))

@@ -9,26 +9,30 @@ from typing import Any, cast
 from ballast.act.events import EventRecorder
 from ballast.act.executor import Executor
 from ballast.act.kube import ApiRefused, KubeClient
+from ballast.api.trainingjob import InvalidTrainingJob
 from ballast.decide.actions import Action
 from ballast.decide.cycle import Decision, decide
 from ballast.decide.snapshot import Snapshot
 from ballast.errors import BallastError
 from ballast.observe.cluster_state import ClusterState, Kind
 from tests.builders import NOW
-from tests.property.observe.world import JsonObject, Outcome, World
+from tests.property.observe.store import JsonObject
+from tests.property.observe.world import Outcome, World
 
 MAX_UNDER_WAY = 6
 
-LISTED = (Kind.NODE, Kind.POD, Kind.JOB, Kind.TRAINING_JOB)
+LISTED = (Kind.PRIORITY_CLASS, Kind.NODE, Kind.POD, Kind.JOB, Kind.TRAINING_JOB)
 """In the order of the operator's own lists."""
 
 
-class _Task:
+class Task:
     """Stands for an `asyncio.Task`: a write that goes on when the test lets it."""
 
     def __init__(self, write: Coroutine[Any, Any, None]) -> None:
         self._write = write
         self.done = False
+        self.asks = ""
+        """What the server is asked at the moment."""
         self._go_on(None)
 
     def add_done_callback(self, callback: Any) -> None:
@@ -46,7 +50,7 @@ class _Task:
 
     def _go_on(self, outcome: Outcome | None) -> None:
         try:
-            self._write.send(outcome)
+            self.asks = self._write.send(outcome)
         except StopIteration:
             self.done = True
 
@@ -55,10 +59,10 @@ class _Tasks:
     """Stands for an `asyncio.TaskGroup`."""
 
     def __init__(self) -> None:
-        self.all: list[_Task] = []
+        self.all: list[Task] = []
 
-    def create_task(self, write: Coroutine[Any, Any, None]) -> _Task:
-        task = _Task(write)
+    def create_task(self, write: Coroutine[Any, Any, None]) -> Task:
+        task = Task(write)
         self.all.append(task)
         return task
 
@@ -66,9 +70,10 @@ class _Tasks:
 class Operator:
     """One process of the operator, from its first complete lists to its end."""
 
-    def __init__(self, world: World, time: float = 0.0) -> None:
-        self.time = time
-        self.state = ClusterState(clock=lambda: self.time)
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.invalid: list[InvalidTrainingJob] = []
+        self.state = ClusterState(clock=self._clock, on_invalid=self.invalid.append)
         self.ended: list[Action] = []
         self.submitted = 0
         self._tasks = _Tasks()
@@ -79,6 +84,9 @@ class Operator:
         )
         for kind in LISTED:
             self.takes_list(kind, list(world.objects[kind].values()), world.version)
+
+    def _clock(self) -> float:
+        return NOW + self._world.now
 
     def takes_list(self, kind: Kind, objects: list[JsonObject], version: int) -> None:
         """Take in a complete list."""
@@ -91,7 +99,7 @@ class Operator:
             self.state.forget(kind, obj["metadata"]["uid"])
 
     @property
-    def under_way(self) -> list[_Task]:
+    def under_way(self) -> list[Task]:
         """The writes that wait for the server."""
         return [task for task in self._tasks.all if not task.done]
 
@@ -104,8 +112,10 @@ class Operator:
         """Take the snapshot and decide on it; what happens until the cycle ends, it does not know."""
         room = MAX_UNDER_WAY - len(self.under_way)
         if room:
-            snapshot = self.state.snapshot(NOW + self.time, room)
-            self._decided = snapshot, decide(snapshot)
+            snapshot = self.state.snapshot(self._clock(), room)
+            decision = decide(snapshot)
+            assert decide(snapshot) == decision, "the same snapshot gives the same decision"
+            self._decided = snapshot, decision
 
     def ends_cycle(self) -> None:
         """Hand the decided actions over, as the control loop does."""
@@ -113,13 +123,21 @@ class Operator:
             return
         snapshot, decision = self._decided
         self._decided = None
-        self.state.remember(decision.refused)
+        self.state.remember(decision.refused, decision.held_for)
         for action in decision.actions:
             self.submitted += 1
             self.state.assume(action)
             self._executor.submit(action)
         if not decision.complete:
             self.state.look_again(snapshot)
+
+    def is_replaced(self) -> list[Task]:
+        """Stop deciding, but for the requests that are on their way: those that no version or UID would stop."""
+        late = [task for task in self.under_way if task.asks in {"job", "ungate", "delete"}]
+        for task in self.under_way:
+            if task not in late:
+                task.kill(Outcome.UNREACHED)
+        return late
 
     def dies(self, outcomes: Iterable[Outcome]) -> None:
         """Lose everything but what reached the server."""
@@ -133,8 +151,13 @@ class Operator:
 
     def _on_done(self, action: Action, answers: Iterable[tuple[str, JsonObject]]) -> None:
         self.ended.append(action)
-        self.state.settle(action, [(Kind(kind), obj) for kind, obj in answers])
+        self.state.settle(action, answers)
 
     def _on_failed(self, action: Action, error: BallastError) -> None:
         self.ended.append(action)
-        self.state.reject(action, str(error) if isinstance(error, ApiRefused) and error.is_final else None)
+        refused = error if isinstance(error, ApiRefused) else None
+        self.state.reject(
+            action,
+            invalid=str(error) if refused is not None and refused.is_final else None,
+            forbidden=str(error) if refused is not None and refused.status == 403 else None,
+        )

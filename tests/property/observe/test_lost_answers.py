@@ -35,7 +35,7 @@ def test_an_admission_without_an_answer_keeps_its_promise_until_it_is_looked_up(
     explanation.answer(Outcome.DONE)
     admission.answer(outcome)
     # No news has arrived yet: the operator must not believe that the GPU is free.
-    operator.time += 100
+    world.now += 100
     cycle(operator)
     everything_is_answered(operator)
     cycle(operator)
@@ -54,7 +54,7 @@ def test_a_pod_is_ungated_once_however_its_first_patch_ends(outcome: Outcome, he
         if hears_news or not patched:
             for event in world.log:
                 operator.hears(*event)
-        operator.time += 100
+        world.now += 100
         cycle(operator)
         if gated and operator.under_way and not patched:
             operator.under_way[0].answer(outcome)

@@ -1,24 +1,25 @@
-"""A small Kubernetes: what the API server keeps, and what scheduler, kubelet, Job controller and users do with it.
+"""A small Kubernetes as Ballast's operators, its users and everybody else meet it.
 
 It answers the requests that `act` makes, each of which waits until the test says how it ends. Everything that happens
-is an event in `log`, which the test delivers as it likes. What must always hold is asserted where it would break.
+is an event in `log`, which the test delivers as it likes. What must hold when something is written is asserted there.
 """
 
 from __future__ import annotations
 
 import copy
-from collections import Counter, defaultdict
-from collections.abc import Generator, Iterator, Mapping
+from collections import Counter
+from collections.abc import Generator, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from ballast.act.kube import ApiRefused, ApiUnavailable
-from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX, JOB_UID_LABEL
-from ballast.observe.cluster_state import ENDED_POD_PHASES, Kind
-from ballast.observe.parsing import pod_request, resources
+from ballast.observe.cluster_state import Kind
 from tests.builders import JobBuilder, NodeBuilder, PodBuilder
+from tests.property.observe import guarantees
+from tests.property.observe.controllers import Controllers
+from tests.property.observe.store import JsonObject, conditions_of, has_ended, is_leaving, owner_of
 
-JsonObject = dict[str, Any]
+T = TypeVar("T")
 
 
 class Outcome(Enum):
@@ -33,36 +34,39 @@ class Outcome(Enum):
     """It happened, and nobody said so."""
 
 
-class _Answer:
-    """Waits for the test to say how a request ends."""
+class Answer:
+    """Waits for the test to say how a request ends; the test is told what was asked."""
 
-    def __await__(self) -> Generator[None, Outcome, Outcome]:
-        return (yield)
+    def __init__(self, asked: str) -> None:
+        self._asked = asked
+
+    def __await__(self) -> Generator[str, Outcome, Outcome]:
+        return (yield self._asked)
 
 
-class World:
+class World(Controllers):
     """See the module's docstring."""
 
     def __init__(self, nodes: list[NodeBuilder], foreign: list[PodBuilder]) -> None:
-        self.objects: dict[Kind, dict[str, JsonObject]] = {kind: {} for kind in Kind}
-        self.log: list[tuple[Kind, str, JsonObject]] = []
-        self.version = 0
+        super().__init__()
         self.ungated: Counter[str] = Counter()
-        self.jobs_created: Counter[str] = Counter()
-        self._serial = 0
+        self.allocatable = {builder.name: builder.manifest() for builder in nodes}
+        self.is_late = False
+        """Whether the request that is being answered comes from an operator that has been replaced."""
         for node in nodes:
-            self._create(Kind.NODE, node.manifest())
+            self.create(Kind.NODE, node.manifest())
         for pod in foreign:
-            self._create(Kind.POD, pod.manifest())
+            self.create(Kind.POD, pod.manifest())
 
-    # -- the API server -------------------------------------------------------------------------------------------
+    # -- what act asks --------------------------------------------------------------------------------------------
 
-    async def apply(self, path: str, body: Mapping[str, Any]) -> JsonObject:
+    async def apply(self, path: str, body: Mapping[str, Any], *, force: bool = True) -> JsonObject:
         """Server-side apply a status, a Service or a Job."""
-        outcome = await self._reached()
-        if path.endswith("/status"):
+        asked = "status" if path.endswith("/status") else "service" if "/services/" in path else "job"
+        outcome = await self._reached(asked)
+        if asked == "status":
             answer = self._apply_status(path, body)
-        elif "/services/" in path:
+        elif asked == "service":
             answer = dict(body)
         else:
             answer = self._apply_job(body)
@@ -70,242 +74,168 @@ class World:
 
     async def json_patch(self, path: str, operations: list[JsonObject]) -> JsonObject:
         """Take a pod's gate off."""
-        outcome = await self._reached()
-        pod = self._named(Kind.POD, path.split("/")[-1])
+        outcome = await self._reached("ungate")
+        pod = self.named(Kind.POD, path.split("/")[-1])
         changed = copy.deepcopy(pod)
         for operation in operations:
             _patch(changed, operation)
-        self._check_ungating(changed)
-        self.ungated[changed["metadata"]["uid"]] += 1
-        return self._answered(outcome, self._update(Kind.POD, changed))
+        uid = changed["metadata"]["uid"]
+        self.ungated[uid] += 1
+        if self.is_late:
+            self.strays.add(uid)
+        else:
+            guarantees.check_ungating(self, changed)
+        return self._answered(outcome, self.update(Kind.POD, changed))
+
+    async def delete(self, path: str, uid: str, version: str | None, propagation: str) -> JsonObject | None:
+        """Delete a Job with its pods, or a TrainingJob that has expired."""
+        outcome = await self._reached("delete")
+        kind = Kind.JOB if "/jobs/" in path else Kind.TRAINING_JOB
+        found = self.find(kind, path.split("/")[-1])
+        if found is None:
+            return self._answered(outcome, None)
+        if found["metadata"]["uid"] != uid or version not in {None, found["metadata"]["resourceVersion"]}:
+            raise ApiRefused(409, "Conflict", "precondition failed")
+        if kind is Kind.TRAINING_JOB:
+            guarantees.check_expiry(self, found)
+        if propagation == "Foreground":
+            self.leaves(kind, found)
+            return self._answered(outcome, self.objects[kind][uid])
+        self.remove(kind, uid)
+        return self._answered(outcome, {"kind": "Status"})
+
+    async def list_events(self, namespace: str, involved_uid: str, reason: str) -> list[str]:
+        """Return why pods of a Job were refused."""
+        outcome = await self._reached("events")
+        told = [self.events[involved_uid]] if involved_uid in self.events and reason == "FailedCreate" else []
+        return self._answered(outcome, told)
 
     async def get(self, path: str) -> JsonObject:
-        """Read a TrainingJob; succeeds whatever the test says."""
-        await _Answer()
-        return self._named(Kind.TRAINING_JOB, path.split("/")[-1])
+        """Read an object; succeeds whatever the test says."""
+        await Answer("get")
+        return self.named(Kind.JOB if "/jobs/" in path else Kind.TRAINING_JOB, path.split("/")[-1])
 
-    async def _reached(self) -> Outcome:
-        outcome = await _Answer()
+    async def _reached(self, asked: str) -> Outcome:
+        outcome = await Answer(asked)
         if outcome is Outcome.REFUSED:
             raise ApiRefused(403, "Forbidden", "exceeded quota")
         if outcome is Outcome.UNREACHED:
             raise ApiUnavailable("no answer")
         return outcome
 
-    def _answered(self, outcome: Outcome, answer: JsonObject) -> JsonObject:
+    def _answered(self, outcome: Outcome, answer: T) -> T:
         if outcome is Outcome.ANSWER_LOST:
             raise ApiUnavailable("no answer")
         return answer
 
     def _apply_status(self, path: str, body: Mapping[str, Any]) -> JsonObject:
-        job = self._named(Kind.TRAINING_JOB, path.split("/")[-2])
+        job = self.named(Kind.TRAINING_JOB, path.split("/")[-2])
         # The status subresource ignores a UID that differs.
         if body["metadata"]["resourceVersion"] != job["metadata"]["resourceVersion"]:
             raise ApiRefused(409, "Conflict", "the job was changed meanwhile")
-        return self._update(Kind.TRAINING_JOB, {**job, "status": copy.deepcopy(body["status"])})
+        written = {**job, "status": copy.deepcopy(body["status"])}
+        guarantees.check_status(self, job, written)
+        return self.update(Kind.TRAINING_JOB, written)
 
     def _apply_job(self, body: Mapping[str, Any]) -> JsonObject:
-        for job in self.objects[Kind.JOB].values():
-            if job["metadata"]["name"] == body["metadata"]["name"]:
-                return job
-        owner = body["metadata"]["ownerReferences"][0]["uid"]
-        self.jobs_created[owner] += 1
-        created = self._create(Kind.JOB, copy.deepcopy(dict(body)))
-        if owner not in self.objects[Kind.TRAINING_JOB]:
-            self._delete(Kind.JOB, created["metadata"]["uid"])
-        return created
-
-    def _named(self, kind: Kind, name: str) -> JsonObject:
-        for obj in self.objects[kind].values():
-            if obj["metadata"]["name"] == name:
-                return obj
-        raise ApiRefused(404, "NotFound", f"{kind} {name} not found")
-
-    def _create(self, kind: Kind, obj: JsonObject) -> JsonObject:
-        self._serial += 1
-        obj["metadata"]["uid"] = f"{kind}-{self._serial}"
-        return self._store(kind, "ADDED", obj)
-
-    def _update(self, kind: Kind, obj: JsonObject) -> JsonObject:
-        before = self.objects[kind][obj["metadata"]["uid"]]
-        return before if before == obj else self._store(kind, "MODIFIED", obj)
-
-    def _store(self, kind: Kind, type_: str, obj: JsonObject) -> JsonObject:
-        self.version += 1
-        # Nobody changes what is stored: it is replaced.
-        obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.version)}}
-        self.objects[kind][obj["metadata"]["uid"]] = obj
-        self.log.append((kind, type_, obj))
-        return obj
-
-    def _delete(self, kind: Kind, uid: str) -> None:
-        obj = self.objects[kind].pop(uid)
-        self.version += 1
-        obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.version)}}
-        self.log.append((kind, "DELETED", obj))
+        found = self.find(Kind.JOB, body["metadata"]["name"])
+        if found is not None and owner_of(found) == owner_of(body):
+            return found
+        if found is not None:
+            raise ApiRefused(422, "Invalid", "spec.template: field is immutable")
+        if not self.is_late:
+            guarantees.check_new_attempt(self, body)
+        return self.create(Kind.JOB, copy.deepcopy(dict(body)))
 
     # -- users ----------------------------------------------------------------------------------------------------
 
-    def user_creates(self, job: JobBuilder) -> None:
-        """Apply a TrainingJob."""
-        self._create(Kind.TRAINING_JOB, job.manifest())
+    def user_creates(self, job: JobBuilder) -> str:
+        """Apply a TrainingJob; return its UID."""
+        uid: str = self.create(Kind.TRAINING_JOB, job.manifest())["metadata"]["uid"]
+        return uid
 
-    def user_deletes(self, uid: str) -> None:
-        """Delete a TrainingJob; what hangs on it goes too, running pods in their own time."""
-        self._delete(Kind.TRAINING_JOB, uid)
-        for job in self._children(Kind.JOB, uid):
-            self._delete(Kind.JOB, job["metadata"]["uid"])
-        for pod in self._children(Kind.POD, uid):
-            if "nodeName" in pod["spec"]:
-                metadata = {**pod["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
-                self._store(Kind.POD, "MODIFIED", {**pod, "metadata": metadata})
-            else:
-                self._delete(Kind.POD, pod["metadata"]["uid"])
+    def user_edits(self, uid: str, job: JobBuilder) -> bool:
+        """Replace the spec of a TrainingJob; return whether the API server takes it."""
+        before = self.objects[Kind.TRAINING_JOB][uid]
+        spec, status = job.manifest()["spec"], before.get("status") or {}
+        is_free = "Admitted" not in conditions_of(before) and status.get("phase") not in {"Succeeded", "Failed"}
+        held = ("replicas", "template", "launcher")
+        if not is_free and any(spec.get(field) != before["spec"].get(field) for field in held):
+            return False
+        generation = before["metadata"]["generation"] + (spec != before["spec"])
+        self.update(
+            Kind.TRAINING_JOB, {**before, "spec": spec, "metadata": {**before["metadata"], "generation": generation}}
+        )
+        return True
+
+    def user_deletes(self, uid: str, *, foreground: bool = False) -> None:
+        """Delete a TrainingJob; what hangs on it goes before it, or afterwards."""
+        if foreground:
+            self.leaves(Kind.TRAINING_JOB, self.objects[Kind.TRAINING_JOB][uid])
+        else:
+            self.remove(Kind.TRAINING_JOB, uid)
+
+    # -- everybody else -------------------------------------------------------------------------------------------
+
+    def ballast_pods(self) -> list[str]:
+        """Return the UIDs of the pods of gangs."""
+        return [uid for uid, pod in self.objects[Kind.POD].items() if owner_of(pod) is not None]
+
+    def somebody_ends(self, how: str, uid: str) -> None:
+        """Let a pod of a gang be ended by somebody who is not its trainer."""
+        pod = self.objects[Kind.POD][uid]
+        if has_ended(pod) or is_leaving(pod):
+            return
+        match how:
+            case "delete":
+                self.delete_pod(pod)
+            case "force":
+                self.remove(Kind.POD, uid)
+            case "drain" | "preempt":
+                self.disrupt(pod, "EvictionByEvictionAPI" if how == "drain" else "PreemptionByScheduler")
+                self.delete_pod(self.objects[Kind.POD][uid])
+            case "evict" if "nodeName" in pod["spec"]:
+                self.fail_pod(pod, reason="Evicted", message="The node was low on resource: memory")
+            case _:
+                pass
+
+    def somebody_deletes_a_job(self, uid: str, *, foreground: bool) -> None:
+        """Delete the `batch/v1` Job of an attempt by hand."""
+        if foreground:
+            self.leaves(Kind.JOB, self.objects[Kind.JOB][uid])
+        else:
+            self.remove(Kind.JOB, uid)
+
+    def foreign_pod_comes(self, pod: PodBuilder) -> None:
+        """Let another scheduler bind a pod, wherever it likes."""
+        uid = self.create(Kind.POD, pod.manifest())["metadata"]["uid"]
+        self.strays.add(uid)
 
     def foreign_pod_ends(self, name: str) -> None:
         """Let a pod that is not Ballast's give back what it holds."""
         for uid, pod in list(self.objects[Kind.POD].items()):
             if pod["metadata"]["name"] == name:
-                self._delete(Kind.POD, uid)
+                self.remove(Kind.POD, uid)
 
-    # -- Job controller, scheduler, kubelet -----------------------------------------------------------------------
-
-    def steps(self) -> list[tuple[str, str]]:
-        """Return what the cluster's own parts could do next, as (verb, UID)."""
-        possible: list[tuple[str, str]] = []
-        for uid, job in self.objects[Kind.JOB].items():
-            if len(self._pods_of(job)) < job["spec"]["completions"] or self._end_of(job) is not None:
-                possible.append(("control", uid))
-        for uid, pod in self.objects[Kind.POD].items():
-            phase, bound = pod["status"]["phase"], "nodeName" in pod["spec"]
-            if JOB_UID_LABEL not in pod["metadata"]["labels"]:
-                continue
-            if "deletionTimestamp" in pod["metadata"]:
-                possible.append(("remove", uid))
-            elif not bound and not pod["spec"].get("schedulingGates"):
-                possible.append(("bind", uid))
-            elif bound and phase == "Pending":
-                possible.append(("start", uid))
-            elif phase == "Running":
-                possible.append(("end", uid))
-        return possible
-
-    def step(self, verb: str, uid: str, *, well: bool = True) -> None:
-        """Do one of `steps`; `well` is whether an ending trainer exits with 0."""
-        if verb == "control":
-            self._control(self.objects[Kind.JOB][uid])
-            return
-        pod = copy.deepcopy(self.objects[Kind.POD][uid])
-        match verb:
-            case "remove":
-                self._delete(Kind.POD, uid)
-                return
-            case "bind":
-                self._bind(pod)
-            case "start":
-                pod["status"]["phase"] = "Running"
-            case "end":
-                pod["status"]["phase"] = "Succeeded" if well else "Failed"
-        self._store(Kind.POD, "MODIFIED", pod)
-
-    def _control(self, job: JsonObject) -> None:
-        end = self._end_of(job)
-        if end == "fail":
-            for pod in self._pods_of(job):
-                if "nodeName" not in pod["spec"]:
-                    self._delete(Kind.POD, pod["metadata"]["uid"])
-                elif pod["status"]["phase"] not in ENDED_POD_PHASES:
-                    self._store(Kind.POD, "MODIFIED", {**pod, "status": {"phase": "Failed"}})
-        if end is not None:
-            type_ = "Failed" if end == "fail" else "Complete"
-            self._store(Kind.JOB, "MODIFIED", {**job, "status": {"conditions": [{"type": type_, "status": "True"}]}})
-            return
-        present = {pod["metadata"]["labels"][COMPLETION_INDEX] for pod in self._pods_of(job)}
-        index = next(str(i) for i in range(job["spec"]["completions"]) if str(i) not in present)
-        template = copy.deepcopy(job["spec"]["template"])
-        labels = {**template["metadata"]["labels"], COMPLETION_INDEX: index}
-        metadata = {"name": f"{job['metadata']['name']}-{index}", "labels": labels}
-        self._create(Kind.POD, {"metadata": metadata, "spec": template["spec"], "status": {"phase": "Pending"}})
-
-    def _end_of(self, job: JsonObject) -> str | None:
-        phases = [pod["status"]["phase"] for pod in self._pods_of(job)]
-        if job.get("status"):
-            return None
-        if "Failed" in phases:
-            return "fail"
-        whole = len(phases) == job["spec"]["completions"]
-        return "complete" if whole and set(phases) == {"Succeeded"} else None
-
-    def _bind(self, pod: JsonObject) -> None:
-        terms = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-        [term] = terms["nodeSelectorTerms"]
-        [name] = term["matchFields"][-1]["values"]
-        taken = self._bound(name)
-        for resource, amount in pod_request(pod["spec"]).items():
-            free = self._allocatable(name)[resource] - taken[resource]
-            assert amount <= free, f"{pod['metadata']['name']} does not fit on {name}: {resource}"
-        pod["spec"]["nodeName"] = name
-
-    # -- what must hold -------------------------------------------------------------------------------------------
+    def node_becomes(self, name: str, what: str) -> None:
+        """Let a node be lost, cordoned, deleted, or healthy again."""
+        node = self.find(Kind.NODE, name)
+        healthy = self.allocatable[name]
+        if what == "deleted" and node is not None:
+            self.remove(Kind.NODE, node["metadata"]["uid"])
+        elif what == "healthy" and node is None:
+            self.create(Kind.NODE, copy.deepcopy(healthy))
+        elif node is not None:
+            spec = {**node["spec"], "unschedulable": True} if what == "cordoned" else node["spec"]
+            lost = {**node["status"], "conditions": [{"type": "Ready", "status": "Unknown"}]}
+            status = lost if what == "lost" else node["status"]
+            if what == "healthy":
+                spec, status = copy.deepcopy(healthy["spec"]), copy.deepcopy(healthy["status"])
+            self.update(Kind.NODE, {**node, "spec": spec, "status": status})
 
     def check(self) -> None:
-        """Assert that no node is promised beyond what it has, and that every job was started once at most."""
-        for node in self.objects[Kind.NODE].values():
-            name = node["metadata"]["name"]
-            promised = self._bound(name)
-            for job in self.objects[Kind.TRAINING_JOB].values():
-                promised.update(self._reserved(job, name))
-            for resource, amount in promised.items():
-                assert amount <= self._allocatable(name)[resource], f"{name} is promised {amount} {resource}"
-        assert all(count == 1 for count in self.ungated.values())
-        assert all(count == 1 for count in self.jobs_created.values())
-
-    def _check_ungating(self, pod: JsonObject) -> None:
-        labels = pod["metadata"]["labels"]
-        job = self.objects[Kind.TRAINING_JOB][labels[JOB_UID_LABEL]]
-        gang = self._children(Kind.POD, job["metadata"]["uid"])
-        assert len(gang) == job["spec"].get("replicas", 1), "a part of a gang is ungated"
-        place = job["status"]["placement"][int(labels[COMPLETION_INDEX])]
-        terms = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-        fields = terms["nodeSelectorTerms"][0]["matchFields"]
-        assert fields == [{"key": "metadata.name", "operator": "In", "values": [place["node"]]}]
-
-    def _reserved(self, job: JsonObject, node: str) -> Counter[str]:
-        total: Counter[str] = Counter()
-        status = job.get("status") or {}
-        if status.get("phase") != "Placing":
-            return total
-        attempt = str(status["attempts"][-1]["number"])
-        bound = {
-            int(pod["metadata"]["labels"][COMPLETION_INDEX])
-            for pod in self._children(Kind.POD, job["metadata"]["uid"])
-            if "nodeName" in pod["spec"] and pod["metadata"]["labels"][ATTEMPT_LABEL] == attempt
-        }
-        for index, place in enumerate(status["placement"]):
-            if place["node"] == node and index not in bound:
-                total.update(pod_request(job["spec"]["template"]["spec"]))
-        return total
-
-    def _bound(self, node: str) -> Counter[str]:
-        total: Counter[str] = Counter()
-        for pod in self.objects[Kind.POD].values():
-            if pod["spec"].get("nodeName") == node and pod["status"]["phase"] not in ENDED_POD_PHASES:
-                total.update(pod_request(pod["spec"]))
-        return total
-
-    def _allocatable(self, name: str) -> Mapping[str, int]:
-        return defaultdict(int, resources(self._named(Kind.NODE, name)["status"]["allocatable"]))
-
-    def _children(self, kind: Kind, owner: str) -> list[JsonObject]:
-        return list(self._labelled(kind, owner))
-
-    def _labelled(self, kind: Kind, owner: str) -> Iterator[JsonObject]:
-        for obj in self.objects[kind].values():
-            if (obj["metadata"].get("labels") or {}).get(JOB_UID_LABEL) == owner:
-                yield obj
-
-    def _pods_of(self, job: JsonObject) -> list[JsonObject]:
-        return self._children(Kind.POD, job["metadata"]["labels"][JOB_UID_LABEL])
+        """Assert what must hold at every moment."""
+        guarantees.check_world(self)
 
 
 def _patch(target: JsonObject, operation: JsonObject) -> None:

@@ -24,7 +24,7 @@ class ApiServer:
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     hold: asyncio.Event | None = None
 
-    async def apply(self, path: str, body: Any) -> JsonObject:
+    async def apply(self, path: str, body: Any, *, force: bool = True) -> JsonObject:
         return await self._answer("apply", path, body)
 
     async def json_patch(self, path: str, operations: Any) -> JsonObject:

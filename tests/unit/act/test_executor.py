@@ -62,7 +62,7 @@ async def test_a_service_comes_before_its_pods() -> None:
     server, gang = ApiServer(), PLACED.launched_by("torchrun").training_job()
     await execute(server, CreateObjects(gang, 1))
     assert server.requests == [
-        ("apply", "/api/v1/namespaces/team/services/train-1", service(gang, 1)),
+        ("apply", "/api/v1/namespaces/team/services/train-gang", service(gang)),
         ("apply", "/apis/batch/v1/namespaces/team/jobs/train-1", workload(gang, 1)),
     ]
 
@@ -154,6 +154,7 @@ async def test_room_is_what_is_not_under_way_and_none_until_half_is_done() -> No
         assert busy.room == MAX_IN_FLIGHT
         for _ in range(MAX_IN_FLIGHT // 2):
             busy.submit(write(Transition.RUN))
+        await asyncio.sleep(0)
         assert busy.room == MAX_IN_FLIGHT // 2
         busy.submit(write(Transition.RUN))
         assert busy.room == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ballast.act.manifests import needs_service, service, workload
 from tests.builders import JobBuilder, job
 
@@ -26,8 +28,9 @@ def test_variables_that_torchrun_reads() -> None:
         "PET_NNODES": "2",
         "PET_NPROC_PER_NODE": "4",
         "PET_NODE_RANK": {"fieldRef": {"fieldPath": index}},
-        "PET_MASTER_ADDR": "gang-3-0.gang-3",
+        "PET_MASTER_ADDR": "gang-3-0.gang-gang",
         "PET_MASTER_PORT": "29500",
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "108",
     }
 
 
@@ -43,7 +46,7 @@ def test_unless_the_user_says_how_many() -> None:
 def test_the_users_variables_come_last_so_that_they_may_refer_to_ours() -> None:
     env = trainer(GANG.with_env(RANK="$(PET_NODE_RANK)"))["env"]
     assert env[-1] == {"name": "RANK", "value": "$(PET_NODE_RANK)"}
-    assert len(env) == 6
+    assert len(env) == 7
 
 
 def test_only_the_trainer_gets_them() -> None:
@@ -56,21 +59,30 @@ def test_only_the_trainer_gets_them() -> None:
 
 
 def test_pods_find_each_other_by_name() -> None:
-    assert workload(GANG.training_job(), 2)["spec"]["template"]["spec"]["subdomain"] == "gang-2"
+    assert workload(GANG.training_job(), 2)["spec"]["template"]["spec"]["subdomain"] == "gang-gang"
     assert needs_service(GANG.training_job())
-    headless = service(GANG.training_job(), 2)
-    assert headless["metadata"]["name"] == "gang-2"
+    headless = service(GANG.training_job())
+    assert headless["metadata"]["name"] == "gang-gang"
     assert headless["metadata"]["ownerReferences"][0]["uid"] == "uid-of-gang"
     assert headless["spec"]["clusterIP"] == "None"
     assert headless["spec"]["publishNotReadyAddresses"] is True
     assert headless["spec"]["ports"][0]["port"] == 29500
 
 
-def test_the_service_selects_the_pods_of_its_attempt() -> None:
-    labels = workload(GANG.training_job(), 2)["spec"]["template"]["metadata"]["labels"]
-    selector = service(GANG.training_job(), 2)["spec"]["selector"]
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_one_service_selects_the_pods_of_every_attempt_and_of_no_other_job(attempt: int) -> None:
+    selector = service(GANG.training_job())["spec"]["selector"]
+    labels = workload(GANG.training_job(), attempt)["spec"]["template"]["metadata"]["labels"]
     assert selector.items() <= labels.items()
-    assert not selector.items() <= workload(GANG.training_job(), 1)["spec"]["template"]["metadata"]["labels"].items()
+    other = workload(GANG.known_as("another").training_job(), attempt)["spec"]["template"]["metadata"]["labels"]
+    assert not selector.items() <= other.items()
+
+
+@pytest.mark.parametrize(("grace", "waits"), [(1, "1"), (5, "4"), (120, "108"), (86400, "77760")])
+def test_torchrun_waits_for_its_workers_a_little_less_long_than_the_kubelet_for_torchrun(
+    grace: int, waits: str
+) -> None:
+    assert variables(GANG.with_spec(checkpointGraceSeconds=grace))["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] == waits
 
 
 def test_without_a_launcher_nothing_is_added() -> None:

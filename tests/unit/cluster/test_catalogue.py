@@ -38,6 +38,7 @@ def test_its_module_pins_the_version_that_is_wanted(program: Program) -> None:
         ("runc", "runc version 1.1.5+ds1\ncommit: 1.1.5+ds1-1+deb12u1\nspec: 1.0.2-dev", "1.1.5"),
         ("coredns", "CoreDNS-1.14.7\nlinux/amd64, go1.26.8, ", "1.14.7"),
         ("prometheus", "prometheus, version 3.13.5 (branch: , revision: unknown)", "3.13.5"),
+        ("helm", "v3.22.0+g1234567", "3.22.0"),
         ("kwok", "kwok version v0.8.0 go1.26.8 (linux/amd64)", "0.8.0"),
     ],
 )
@@ -51,7 +52,7 @@ def test_it_accepts_its_own_version(program: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "version"), [("kubectl", "1.32.4"), ("containerd", "1.7.2"), ("prometheus", "2.42.0")]
+    ("name", "version"), [("kubectl", "1.32.4"), ("containerd", "1.7.2"), ("prometheus", "2.42.0"), ("helm", "4.1.0")]
 )
 def test_it_refuses_other_versions(name: str, version: str) -> None:
     assert not re.fullmatch(PROGRAMS[name].accepts, version)

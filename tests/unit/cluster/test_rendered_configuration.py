@@ -59,6 +59,7 @@ def test_every_stage_is_there() -> None:
     assert stages == {
         "node-initialize",
         "node-heartbeat-with-lease",
+        "pod-cannot-start",
         "pod-ready",
         "pod-complete",
         "pod-terminate",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ballast.api.conditions import ConditionType, Reason
-from ballast.api.trainingjob import Phase, PodPlacement
+from ballast.api.jobstatus import Phase, PodPlacement
 from ballast.decide.actions import Transition, WriteStatus
 from ballast.decide.queueing import admit
 from tests.builders import JobBuilder, at, job, node, snapshot
@@ -12,7 +12,7 @@ CLUSTER = [node("a").with_gpus("A100", 4), node("b").with_gpus("A100", 4)]
 
 
 def admission(waiting: JobBuilder) -> WriteStatus:
-    [write], _ = admit(snapshot(CLUSTER, [waiting]), 1)
+    [write] = admit(snapshot(CLUSTER, [waiting]), 1).writes
     return write
 
 

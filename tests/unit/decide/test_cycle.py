@@ -43,7 +43,7 @@ def test_promises_are_kept_before_new_ones_are_made() -> None:
 
 def test_a_quiet_cluster_needs_nothing() -> None:
     decision = decide(snapshot(CLUSTER))
-    assert decision == Decision(actions=(), refused={}, complete=True)
+    assert decision == Decision(actions=(), refused={}, held_for=None, complete=True)
 
 
 def test_refusals_are_handed_to_the_next_cycle() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ballast.api.conditions import ConditionType, Reason, find_condition
-from ballast.api.trainingjob import Phase
+from ballast.api.jobstatus import Phase
 from ballast.decide.actions import Transition, WriteStatus
-from ballast.decide.queueing import explain
+from ballast.decide.explaining import explain
+from ballast.decide.queueing import Admissions
 from ballast.decide.snapshot import Refusal
-from tests.builders import NOW, JobBuilder, at, job
+from tests.builders import JobBuilder, at, job, snapshot
 
 FULL = Refusal(Reason.WAITING_FOR_CAPACITY, "needs 1 pod x 8 GPUs; A100 0 of 8 free")
 TOO_SMALL = Refusal(Reason.CLUSTER_TOO_SMALL, "needs 9 GPUs")
@@ -16,7 +17,8 @@ TOO_SMALL = Refusal(Reason.CLUSTER_TOO_SMALL, "needs 9 GPUs")
 def told(waiting: JobBuilder, refusal: Refusal | None = FULL, admitted: tuple[str, ...] = ()) -> list[WriteStatus]:
     built = waiting.build()
     refusals = {built.gang: refusal} if refusal is not None and built.gang is not None else {}
-    return explain([built], refusals, frozenset(admitted), NOW)
+    writes = tuple(WriteStatus(built.job, Transition.ADMIT, built.job.status) for uid in admitted if uid == built.uid)
+    return explain(snapshot(waiting=[waiting]), Admissions(writes, refusals, None))
 
 
 def test_a_new_job_is_told() -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from ballast.api.conditions import ConditionType, Reason, is_true
-from ballast.api.trainingjob import Outcome, Phase
+from ballast.api.jobstatus import Outcome, Phase
 from ballast.decide.actions import Transition, WriteStatus
 from ballast.decide.lifecycle import advance
-from tests.builders import NOW, JobBuilder, at, job, pod
+from tests.builders import NOW, JobBuilder, at, context, job, pod
 
-RUNNING = job("gang").replicas(2).running_on("a", "b")
+RUNNING = job("gang").replicas(2).with_spec(retryLimit=0).running_on("a", "b")
 FIRST, SECOND = pod(0, of=RUNNING), pod(1, of=RUNNING)
 
 
 def end(of: JobBuilder, after: float = 90) -> WriteStatus:
-    [write] = advance(of.build(), NOW + after)
+    [write] = advance(of.build(), context(now=NOW + after))
     assert isinstance(write, WriteStatus)
     return write
 
@@ -27,7 +27,7 @@ def told(write: WriteStatus) -> str:
 
 def test_a_running_job_is_left_alone() -> None:
     pods = (FIRST.running_on("a"), SECOND.running_on("b"))
-    assert advance(RUNNING.with_job().with_pods(*pods).build(), NOW) == []
+    assert advance(RUNNING.with_job().with_pods(*pods).build(), context()) == []
 
 
 def test_success() -> None:
@@ -42,58 +42,50 @@ def test_success() -> None:
 
 
 def test_failure_names_the_pod_its_exit_code_and_its_words() -> None:
-    write = end(RUNNING.with_job(failed=True).with_pods(FIRST.running_on("a"), SECOND.failed(7, "CUDA out of memory")))
+    pods = (FIRST.on("a").failed(143), SECOND.failed(7, "out of memory"))
+    write = end(RUNNING.with_job(failed=True).with_pods(*pods))
     assert write.transition is Transition.FAIL
     assert write.status.phase is Phase.FAILED
     assert write.status.reason == Reason.TRAINER_FAILED
     assert write.status.attempts[-1].outcome is Outcome.FAILED
-    assert told(write) == "pod gang-1-1 exited with code 7: CUDA out of memory, 90 s after they started"
+    what = "pod gang-1-1 exited with code 7 (2 of 2 pods failed): out of memory"
+    assert told(write) == f"{what} (1 failure, retryLimit 0), 90 s after they started"
     assert write.note is not None
     assert write.note.warning
 
 
-def test_of_several_failed_pods_the_first_speaks() -> None:
-    write = end(RUNNING.with_job(failed=True).with_pods(SECOND.failed(1, "peer lost"), FIRST.failed(137)))
-    assert told(write).startswith("pod gang-1-0 exited with code 137 (2 of 2 pods failed)")
+def test_of_several_failed_pods_the_first_that_ended_by_itself_speaks() -> None:
+    write = end(RUNNING.with_job(failed=True).with_pods(SECOND.failed(1, "peer lost"), FIRST.failed(3)))
+    assert told(write).startswith("pod gang-1-0 exited with code 3 (2 of 2 pods failed)")
 
 
-def test_a_pod_without_an_exit_code_was_lost() -> None:
-    write = end(RUNNING.with_job(failed=True).with_pods(FIRST.failed(None, "node was deleted")))
-    assert told(write).startswith("pod gang-1-0 was lost: node was deleted")
-
-
-@pytest.mark.parametrize(
-    ("message", "expected"), [("backoff limit reached", "backoff limit reached"), ("", "the Job failed")]
-)
-def test_where_no_pod_tells_the_job_does(message: str, expected: str) -> None:
-    assert told(end(RUNNING.with_job(failed=True, message=message))).startswith(expected)
+@pytest.mark.parametrize("killed", [137, 143])
+def test_a_pod_that_was_killed_does_not_speak_for_one_that_ended_by_itself(killed: int) -> None:
+    write = end(RUNNING.with_job(failed=True).with_pods(SECOND.failed(1, "peer lost"), FIRST.failed(killed)))
+    assert told(write).startswith("pod gang-1-1 exited with code 1 (2 of 2 pods failed): peer lost")
 
 
 def test_failure_before_it_ran() -> None:
-    placed = job("one").placed_on("a")
+    placed = job("one").with_spec(retryLimit=0).placed_on("a")
     write = end(placed.with_job(failed=True).with_pods(pod(0, of=placed).failed(2)))
     assert write.status.phase is Phase.FAILED
-    assert told(write) == "pod one-1-0 exited with code 2"
-
-
-def test_a_job_deleted_while_it_ran() -> None:
-    write = end(RUNNING)
-    assert write.status.phase is Phase.FAILED
-    assert told(write) == "Job gang-1 was deleted while it ran, 90 s after they started"
+    assert told(write) == "pod one-1-0 exited with code 2 (1 failure, retryLimit 0)"
 
 
 @pytest.mark.parametrize("complete", [True, False])
 def test_an_ended_job_is_no_longer_admitted_placed_or_running(complete: bool) -> None:
-    conditions = end(RUNNING.with_job(complete=complete, failed=not complete)).status.conditions
-    ended = ConditionType.COMPLETE if complete else ConditionType.FAILED
-    assert [c.type for c in conditions if is_true(conditions, c.type)] == [ended]
+    ended = RUNNING.with_job(complete=complete, failed=not complete)
+    conditions = end(ended if complete else ended.with_pods(FIRST.failed(1))).status.conditions
+    told_by = ConditionType.COMPLETE if complete else ConditionType.FAILED
+    assert [c.type for c in conditions if is_true(conditions, c.type)] == [told_by]
     for held in (ConditionType.ADMITTED, ConditionType.PLACED, ConditionType.RUNNING):
         condition = next(c for c in conditions if c.type == held)
         assert condition.reason == Reason.FINISHED
 
 
 def test_a_condition_that_never_held_is_not_made_up() -> None:
-    write = end(job("one").placed_on("a").with_job(failed=True))
+    placed = job("one").with_spec(retryLimit=0).placed_on("a")
+    write = end(placed.with_job(failed=True).with_pods(pod(0, of=placed).failed(2)))
     assert {c.type for c in write.status.conditions} == {ConditionType.ADMITTED, ConditionType.FAILED}
 
 
@@ -101,8 +93,8 @@ def test_a_condition_that_never_held_is_not_made_up() -> None:
 def test_an_ended_job_is_never_touched_again(phase: Phase) -> None:
     ended = job("gang").replicas(2).ended(phase)
     for later in (ended, ended.with_job(failed=True), ended.with_job(complete=True)):
-        assert advance(later.build(), NOW) == []
+        assert advance(later.build(), context()) == []
 
 
 def test_a_job_without_an_attempt_needs_no_step() -> None:
-    assert advance(job("new").build(), NOW) == []
+    assert advance(job("new").build(), context()) == []

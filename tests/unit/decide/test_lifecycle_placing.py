@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from ballast.api.conditions import ConditionType, Reason
-from ballast.api.trainingjob import Phase
+from ballast.api.jobstatus import Phase
 from ballast.decide.actions import Action, CreateObjects, Transition, Ungate, WriteStatus
 from ballast.decide.lifecycle import advance
-from tests.builders import NOW, JobBuilder, at, job, pod
+from tests.builders import NOW, JobBuilder, at, context, job, pod
 
 PLACED = job("gang").replicas(2).placed_on("a", "b")
 FIRST, SECOND = pod(0, of=PLACED).gated(), pod(1, of=PLACED).gated()
 
 
 def steps(of: JobBuilder, now: float = NOW) -> list[Action]:
-    return advance(of.build(), now)
+    return advance(of.build(), context(now=now))
 
 
 def test_first_its_objects_are_created() -> None:
@@ -68,18 +68,12 @@ def test_after_a_restart_midway_only_the_rest_is_ungated() -> None:
     assert (ungate.pod_name, ungate.node) == ("gang-1-1", "b")
 
 
-def test_a_pod_being_deleted_does_not_count_as_existing() -> None:
-    assert steps(PLACED.with_job().with_pods(FIRST.being_deleted(), SECOND)) == []
-
-
-def test_its_replacement_does() -> None:
-    replacement = pod(0, of=PLACED).gated()
-    names = {
-        action.pod_name
-        for action in steps(PLACED.with_job().with_pods(FIRST.being_deleted(), replacement, SECOND))
-        if isinstance(action, Ungate)
-    }
-    assert names == {"gang-1-0", "gang-1-1"}
+def test_a_gang_that_loses_a_pod_while_it_is_placed_is_stopped_though_another_pod_takes_its_place() -> None:
+    # Pods of the gang may run already and wait for the one that goes.
+    for replacement in ([], [pod(0, of=PLACED).gated()]):
+        [write] = steps(PLACED.with_job().with_pods(FIRST.being_deleted(), *replacement, SECOND))
+        assert isinstance(write, WriteStatus)
+        assert (write.transition, write.status.reason) == (Transition.STOP, Reason.POD_DISRUPTED)
 
 
 def test_pods_of_another_attempt_do_not_count() -> None:

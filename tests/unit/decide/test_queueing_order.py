@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from ballast.decide.queueing import admit
+from ballast.decide.queueing import Admissions, admit
 from ballast.decide.snapshot import Snapshot
 from tests.builders import JobBuilder, NodeBuilder, job, node, snapshot
 
 
+def names(admissions: Admissions) -> list[str]:
+    return [write.job.metadata.name for write in admissions.writes]
+
+
 def admitted(cluster: Snapshot, limit: int = 100) -> list[str]:
-    admissions, _ = admit(cluster, limit)
-    return [write.job.metadata.name for write in admissions]
+    return names(admit(cluster, limit))
 
 
 def eight_gpus() -> NodeBuilder:
@@ -42,16 +45,15 @@ def test_a_large_gang_does_not_block_a_small_job_behind_it() -> None:
 def test_the_first_of_a_lane_that_does_not_fit_speaks_for_all_behind_it() -> None:
     waiting = [four("one", -3), four("two", -2), four("three", -1)]
     cluster = snapshot([eight_gpus()], waiting)
-    admissions, refused = admit(cluster, 100)
-    assert [write.job.metadata.name for write in admissions] == ["one", "two"]
-    assert list(refused) == [waiting[0].gang()]
-    assert "A100 0 of 8 free" in refused[waiting[0].gang()].message
+    admissions = admit(cluster, 100)
+    assert names(admissions) == ["one", "two"]
+    assert list(admissions.refused) == [waiting[0].gang()]
+    assert "A100 0 of 8 free" in admissions.refused[waiting[0].gang()].message
 
 
 def test_nothing_is_promised_twice_in_a_cycle() -> None:
     waiting = [job("large").with_gpus(6).waiting_since(-2), four("small", -1), job("tiny").with_gpus(2)]
-    admissions, _ = admit(snapshot([eight_gpus()], waiting), 100)
-    assert [write.job.metadata.name for write in admissions] == ["large", "tiny"]
+    assert admitted(snapshot([eight_gpus()], waiting)) == ["large", "tiny"]
 
 
 def test_the_whole_gang_counts() -> None:
@@ -61,9 +63,9 @@ def test_the_whole_gang_counts() -> None:
 
 def test_at_most_as_many_as_asked_for() -> None:
     waiting = [four("one", -3), four("two", -2), job("other").with_gpus(8)]
-    admissions, refused = admit(snapshot([eight_gpus()], waiting), 1)
-    assert [write.job.metadata.name for write in admissions] == ["one"]
-    assert refused == {}, "what was not tried is not refused"
+    admissions = admit(snapshot([eight_gpus()], waiting), 1)
+    assert names(admissions) == ["one"]
+    assert admissions.refused == {}, "what was not tried is not refused"
 
 
 def test_none_at_all_without_room_for_actions() -> None:

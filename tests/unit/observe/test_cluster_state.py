@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ballast.api.conditions import Reason
-from ballast.api.trainingjob import Phase
+from ballast.api.jobstatus import Phase
 from ballast.decide.actions import CreateObjects, Ungate
 from ballast.decide.lifecycle import advance
+from ballast.decide.policy import Policy
 from ballast.decide.snapshot import Refusal
 from ballast.observe.cluster_state import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, Kind
-from tests.builders import NOW, foreign_pod, job, node, pod
+from tests.builders import NOW, context, foreign_pod, job, node, pod
 from tests.unit.observe.watched import Watched
 
 WAITING = job("train").with_gpus(1)
@@ -21,7 +22,7 @@ FULL = Refusal(Reason.WAITING_FOR_CAPACITY, "full")
 def test_a_new_job_waits_and_is_reviewed() -> None:
     seen = Watched().sees(WAITING).snapshot()
     assert [lane.jobs for lane in seen.lanes] == [(WAITING.build(),)]
-    assert seen.review == (WAITING.build(),)
+    assert seen.review == (WAITING.at_place(1, 1).build(),)
     assert seen.changed == ()
 
 
@@ -123,7 +124,7 @@ def test_objects_are_not_created_twice_at_a_time() -> None:
     state.state.assume(CREATE)
     [seen] = state.changed()
     assert seen.creating
-    assert advance(seen, NOW) == []
+    assert advance(seen, context()) == []
     state.state.settle(CREATE, [(Kind.JOB, PLACED.job_manifest())])
     [seen] = state.changed()
     assert (seen.creating, seen.workload is not None) == (False, True)
@@ -136,7 +137,7 @@ def test_a_pod_is_not_ungated_twice_at_a_time() -> None:
     state.state.assume(ungate)
     [seen] = state.changed()
     assert seen.ungating == {gated.uid}
-    assert advance(seen, NOW) == []
+    assert advance(seen, context()) == []
     state.answers(ungate, pod(0, of=PLACED).at_version(2))
     [seen] = state.changed()
     assert seen.ungating == frozenset()
@@ -150,14 +151,15 @@ def test_after_a_failure_the_job_rests_longer_each_time() -> None:
         state.state.assume(CREATE)
         state.state.reject(CREATE)
         assert state.changed() == []
-        wait = state.state.seconds_to_next_retry()
+        wait = state.state.seconds_to_next_due()
         assert wait is not None
         waits.append(wait)
         state.time += wait
     assert waits[:3] == [FIRST_RETRY_SECONDS, 2 * FIRST_RETRY_SECONDS, 4 * FIRST_RETRY_SECONDS]
     assert waits[-1] == LONGEST_RETRY_SECONDS
     assert len(state.changed()) == 1
-    assert state.state.seconds_to_next_retry() is None
+    left = state.state.seconds_to_next_due()
+    assert left == NOW + Policy().placement_timeout_seconds - state.time, "the next is another matter"
 
 
 def test_a_success_ends_the_memory_of_failures() -> None:
@@ -168,7 +170,7 @@ def test_a_success_ends_the_memory_of_failures() -> None:
     state.changed()
     state.state.settle(CREATE, [])
     state.state.reject(CREATE)
-    assert state.state.seconds_to_next_retry() == FIRST_RETRY_SECONDS
+    assert state.state.seconds_to_next_due() == FIRST_RETRY_SECONDS
 
 
 def test_a_resting_job_does_not_wait_either() -> None:
@@ -192,7 +194,7 @@ def test_refusals_hold_until_something_becomes_free() -> None:
     state = Watched().sees(NODE, WAITING, foreign_pod("web").on("a"))
     refused = {WAITING.gang(): FULL}
     state.snapshot()
-    state.state.remember(refused)
+    state.state.remember(refused, None)
     assert state.snapshot().refused == refused
     state.sees(foreign_pod("other").on("a"))
     assert state.snapshot().refused == refused, "more pods give nothing back"
@@ -204,7 +206,7 @@ def test_what_became_free_while_a_cycle_decided_is_not_missed() -> None:
     state = Watched().sees(NODE, WAITING, foreign_pod("web").on("a"))
     state.snapshot()
     state.state.forget(Kind.POD, "uid-of-web")
-    state.state.remember({WAITING.gang(): FULL})
+    state.state.remember({WAITING.gang(): FULL}, None)
     assert state.snapshot().refused == {}
 
 
@@ -221,7 +223,7 @@ def test_but_not_what_is_in_flight_by_then() -> None:
     running = PLACED.with_pods(pod(0, of=PLACED).running_on("a"))
     state = Watched().sees(PLACED, pod(0, of=PLACED).running_on("a")).sees_job_of(PLACED)
     seen = state.snapshot()
-    [write] = advance(running.with_job().build(), NOW)
+    [write] = advance(running.with_job().build(), context())
     state.state.assume(write)
     state.state.look_again(seen)
     assert state.changed() == []

@@ -120,4 +120,4 @@ def test_nothing_is_left_of_a_job_that_went_while_something_was_in_flight() -> N
     assert state.free() == {"a": 8, "b": 8}
     assert state.waiting() == set()
     assert state.changed() == []
-    assert state.state.seconds_to_next_retry() is None
+    assert state.state.seconds_to_next_due() is None

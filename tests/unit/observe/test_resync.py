@@ -85,3 +85,10 @@ async def test_later_lists_find_what_vanished_even_after_one_failed() -> None:
     with suppress(asyncio.CancelledError):
         await task
     assert names(state) == {"b"}
+
+
+async def test_lists_do_not_overlap() -> None:
+    state, server = ClusterState(), Server()
+    again = Resync(server, state, COLLECTIONS)
+    await asyncio.gather(again.first(), again.complete(), again.complete())
+    assert server.asked == 3 * [("/nodes", None), ("/jobs", "ours")]

@@ -14,7 +14,7 @@ class Watched:
     """The state, a clock that stands still, and counters of what it called back."""
 
     def __init__(self) -> None:
-        self.time = 1_000.0
+        self.time = NOW
         self.wakes = 0
         self.invalid: list[InvalidTrainingJob] = []
         self.state = ClusterState(wake=self._woken, on_invalid=self.invalid.append, clock=lambda: self.time)
@@ -32,7 +32,7 @@ class Watched:
         return self
 
     def snapshot(self, max_actions: int = 256) -> Snapshot:
-        return self.state.snapshot(NOW, max_actions)
+        return self.state.snapshot(self.time, max_actions)
 
     def free(self, resource: str = "nvidia.com/gpu") -> dict[str, int]:
         return {node.name: node.free.get(resource, 0) for node in self.snapshot().nodes}
@@ -45,8 +45,7 @@ class Watched:
 
     def admits(self) -> WriteStatus:
         """Decide, and assume, the first admission."""
-        admissions, _ = admit(self.snapshot(), 1)
-        [write] = admissions
+        [write] = admit(self.snapshot(), 1).writes
         self.state.assume(write)
         return write
 

@@ -28,6 +28,7 @@ class Submitted(list[Action]):
     def __init__(self, room: int = 100) -> None:
         super().__init__()
         self.room = room
+        self.room_for_explanations = 100
         self.grew = asyncio.Event()
 
     def submit(self, action: Action) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+from ballast import settings
 from ballast.__main__ import main
 from ballast.settings import OperatorSettings
 
@@ -23,7 +26,20 @@ def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("HTTP_PORT", "70000"), ("IDLE_SECONDS", "0"), ("LOG_LEVEL", "LOUD"), ("LOG_FORMAT", "xml")]
+    ("name", "value"),
+    [
+        ("HTTP_PORT", "70000"),
+        ("IDLE_SECONDS", "0"),
+        ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
+        ("LEASE_SECONDS", "1"),
+        ("LEASE_SECONDS", "15.5"),
+        ("LEASE_NAME", "Ballast_Operator"),
+        ("NAMESPACE", "no/namespace"),
+        ("NODE_LOST_SECONDS", "-1"),
+        ("WEBHOOK_PORT", "-1"),
+        ("CERTIFICATE_DAYS", "0"),
+    ],
 )
 def test_what_makes_no_sense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"BALLAST_{name}", value)
@@ -44,3 +60,35 @@ def test_every_setting_is_documented_with_its_unit(capsys: pytest.CaptureFixture
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) == len(OperatorSettings.model_fields)
     assert all(line.startswith("BALLAST_") and line.rstrip().endswith(".") for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"RETRY_SECONDS": "60", "RETRY_MAX_SECONDS": "30"}, ("BALLAST_RETRY_MAX_SECONDS (30)", "raise the former")),
+        ({"HTTP_PORT": "9000", "WEBHOOK_PORT": "9000"}, ("BALLAST_WEBHOOK_PORT", "both 9000", "change one")),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_named_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], values: dict[str, str], said: tuple[str, ...]
+) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(f"BALLAST_{name}", value)
+    assert main(["operator"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("ballast: BALLAST_")
+    assert all(words in told for words in said)
+
+
+def test_both_ports_may_be_any() -> None:
+    assert OperatorSettings(http_port=0, webhook_port=0).webhook_port == 0
+
+
+def test_the_namespace_is_the_pods(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("BALLAST_NAMESPACE", raising=False)
+    monkeypatch.setattr(settings, "NAMESPACE_FILE", tmp_path / "namespace")
+    assert OperatorSettings().namespace == "ballast-system"
+    (tmp_path / "namespace").write_text("energy")
+    assert OperatorSettings().namespace == "energy"
+    monkeypatch.setenv("BALLAST_NAMESPACE", "elsewhere")
+    assert OperatorSettings().namespace == "elsewhere"

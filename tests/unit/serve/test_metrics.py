@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ballast.api.trainingjob import Phase
+from ballast.api.jobstatus import Phase
 from ballast.serve.metrics import Metrics
 
 
@@ -56,6 +56,23 @@ def test_cycles_and_start_up_in_seconds() -> None:
         "ballast_cycle_seconds_count 1.0",
         "ballast_ready_seconds 1.5",
     } <= lines(metrics)
+
+
+def test_who_leads_and_how_far_the_clock_was_set_are_asked_for_when_scraped() -> None:
+    metrics, leading, offset = Metrics(), [False], [0.0]
+    metrics.observe_leadership(lambda: leading[0])
+    metrics.observe_clock(lambda: offset[0])
+    assert {"ballast_leader 0.0", "ballast_clock_offset_seconds 0.0"} <= lines(metrics)
+    leading[0], offset[0] = True, -3_600.0
+    assert {"ballast_leader 1.0", "ballast_clock_offset_seconds -3600.0"} <= lines(metrics)
+
+
+def test_changes_of_the_leader_and_failed_renewals() -> None:
+    metrics = Metrics()
+    metrics.count_leader()
+    metrics.count_leader()
+    metrics.count_failed_renewal()
+    assert {"ballast_leader_transitions_total 2.0", "ballast_lease_renewals_failed_total 1.0"} <= lines(metrics)
 
 
 def test_two_operators_in_one_process_count_for_themselves() -> None:

@@ -1,0 +1,32 @@
+"""The admin's times that decisions go by: one frozen value, so that `decide` stays a function of its inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long Ballast waits for what.
+
+    Attributes:
+        placement_timeout_seconds: from the reservation to the whole gang running; then it is rolled back (G3).
+        missing_pods_seconds: from the reservation until it is asked why some pods were never created.
+        retry_seconds: pause before the second try of what went wrong; it doubles each time.
+        retry_max_seconds: the longest pause.
+        lost_pod_seconds: how long after its grace a pod on a node that is not ready still counts as running.
+        aging_seconds: waiting so much longer outweighs one priority class.
+        patience_seconds: the head of the queue gets nodes held for it when it has waited so long.
+    """
+
+    placement_timeout_seconds: float = 600.0
+    missing_pods_seconds: float = 10.0
+    retry_seconds: float = 10.0
+    retry_max_seconds: float = 600.0
+    lost_pod_seconds: float = 30.0
+    aging_seconds: float = 3600.0
+    patience_seconds: float = 600.0
+
+    def pause(self, times: int) -> float:
+        """Return the seconds to wait after something went wrong for the n-th time in a row, n from 1."""
+        return float(min(self.retry_seconds * 2 ** min(times - 1, 30), self.retry_max_seconds))
