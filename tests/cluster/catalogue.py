@@ -21,6 +21,7 @@ COREDNS_VERSION = "1.14.7"
 PROMETHEUS_VERSION = "3.13.5"
 RUNC_VERSION = "1.3.0"
 CNI_VERSION = "1.7.1"
+HELM_VERSION = "3.22.0"
 
 
 @dataclass(frozen=True)
@@ -272,4 +273,29 @@ REAL_NODE: tuple[Program, ...] = (
     _cni("loopback"),
 )
 
-PROGRAMS: dict[str, Program] = {program.name: program for program in (*CONTROL_PLANE, *REAL_NODE)}
+_HELM_ARCHIVE = "https://get.helm.sh/helm-v{version}-{os}-{arch}.tar.gz"
+
+#: What people install with; no part of a cluster.
+CLIENTS: tuple[Program, ...] = (
+    Program(
+        name="helm",
+        version=HELM_VERSION,
+        version_command=("version", "--short"),
+        version_pattern=r"v(\d+\.\d+\.\d+)",
+        accepts=r"3\.(1[4-9]|[2-9]\d)\.\d+",
+        release=Release(url=_HELM_ARCHIVE, checksum_url=_HELM_ARCHIVE + ".sha256sum", member="{os}-{arch}/helm"),
+        go=GoPackage(
+            module="helm",
+            package="helm.sh/helm/v3/cmd/helm",
+            cold_seconds=65,
+            variables=(
+                "helm.sh/helm/v3/internal/version.version=v{version}",
+                # What templates see where there is no cluster to ask.
+                f"helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor={KUBERNETES_VERSION.split('.')[0]}",
+                f"helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor={KUBERNETES_VERSION.split('.')[1]}",
+            ),
+        ),
+    ),
+)
+
+PROGRAMS: dict[str, Program] = {program.name: program for program in (*CONTROL_PLANE, *REAL_NODE, *CLIENTS)}

@@ -19,7 +19,7 @@ from tests.cluster import cgroups, dns, image_store, processes
 from tests.cluster import state as cluster_state
 from tests.cluster.api_client import wait_until
 from tests.cluster.binaries import resolve_all
-from tests.cluster.catalogue import CONTROL_PLANE, REAL_NODE
+from tests.cluster.catalogue import CLIENTS, CONTROL_PLANE, REAL_NODE
 from tests.cluster.commands import run
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.debian_packages import REAL_NODE_COMMANDS, ensure_host_commands
@@ -170,7 +170,7 @@ class Cluster:
         obstacle = why_no_real_node()
         if obstacle is None:
             ensure_host_commands(REAL_NODE_COMMANDS)
-        resolve_all((*CONTROL_PLANE, *(() if obstacle else REAL_NODE)))
+        resolve_all((*CONTROL_PLANE, *(() if obstacle else REAL_NODE), *CLIENTS))
 
     def up(self, *, real_nodes: int = 1) -> None:
         """Brings the cluster up, or repairs it; on a running one it changes nothing.

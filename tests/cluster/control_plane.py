@@ -160,6 +160,8 @@ class ControlPlane:
                 "kubelet-client-key": str(self.pki / "admin.key"),
                 "kubelet-preferred-address-types": "InternalIP",
                 "audit-log-maxsize": "2000",
+                # No ClusterIP works on the host: webhooks are reached at the addresses of their pods.
+                "enable-aggregator-routing": "true",
             },
             # The defaults (20 and 30) make the creation of pods the slow part of every test.
             "kube-controller-manager": {

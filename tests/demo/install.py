@@ -6,6 +6,7 @@ Invariant: when `install` returns, the operator has said that it is ready; one o
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -19,63 +20,95 @@ from typing import Any
 
 import yaml
 
+from tests.cluster.errors import CommandError
+from tests.cluster.helm import CHART, RELEASE, helm
 from tests.demo.errors import DemoError
 from tests.demo.kubectl import Kubectl
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-CHART = CHECKOUT / "charts" / "ballast"
 SYSTEM_NAMESPACE = "ballast-system"
 DEPLOYMENT = "ballast-operator"
 #: Tells one build of an image from another of the same name: when it changes, the Deployment rolls.
 BUILD_ANNOTATION = "ballast.dev/image-build"
 READY_TIMEOUT_SECONDS = 120
 
+_NAMESPACE = {
+    "apiVersion": "v1",
+    "kind": "Namespace",
+    "metadata": {"name": SYSTEM_NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+}
 
-def install(kubectl: Kubectl, *, image: str = "", build: str = "") -> None:
-    """Installs the operator in the cluster and waits until it is ready.
+
+def install(kubectl: Kubectl, kubeconfig: Path, *, image: str = "", build: str = "") -> None:
+    """Installs the operator in the cluster, as a user does, and waits until it is ready.
 
     Args:
         kubectl: The cluster.
+        kubeconfig: The same cluster, for helm.
         image: Runs in place of the chart's own image.
         build: What tells this build of the image from others.
 
     Raises:
         DemoError: The operator did not become ready; the error says what its pods say.
     """
-    rendered = list(yaml.safe_load_all(kubectl.run("kustomize", str(CHART))))
-    objects = [with_image(each, image, build) for each in rendered]
-    # Namespace and CRD first: what follows needs them.
-    first = [each for each in objects if each["kind"] in {"Namespace", "CustomResourceDefinition"}]
-    kubectl.apply(first)
-    kubectl.apply([each for each in objects if each not in first])
-    _wait_for_crds(kubectl)
+    kubectl.apply([_NAMESPACE])
+    apply_crds(kubectl)
+    # What an interrupted helm left would keep the next one from beginning.
+    unfinished = f"owner=helm,name={RELEASE},status in (pending-install,pending-upgrade,pending-rollback)"
+    kubectl.run("delete", "secrets", "-n", SYSTEM_NAMESPACE, "-l", unfinished)
+    words = ("upgrade", "--install", RELEASE, str(CHART), "--namespace", SYSTEM_NAMESPACE)
+    # Of an earlier demo, or of manifests that were applied by hand, it takes over what there is.
+    options = ("--take-ownership", "--wait", f"--timeout={READY_TIMEOUT_SECONDS}s", *image_options(image, build))
     try:
-        kubectl.run(
-            "rollout", "status", f"deployment/{DEPLOYMENT}", "-n", SYSTEM_NAMESPACE,
-            f"--timeout={READY_TIMEOUT_SECONDS}s", timeout_seconds=READY_TIMEOUT_SECONDS + 15,
-        )  # fmt: skip
-    except DemoError as error:
+        helm(*words, *options, kubeconfig=kubeconfig, timeout_seconds=READY_TIMEOUT_SECONDS + 15)
+    except CommandError as error:
         raise DemoError(
-            f"the operator is not ready after {READY_TIMEOUT_SECONDS} s: {pods_say(kubectl)}",
+            f"helm could not install the operator, or it is not ready after {READY_TIMEOUT_SECONDS} s:"
+            f" {error.message.splitlines()[-1][-400:]}; {pods_say(kubectl)}",
             remedy=f"See `kubectl describe pods -n {SYSTEM_NAMESPACE}` and `kubectl logs deployment/{DEPLOYMENT}"
             f" -n {SYSTEM_NAMESPACE}`; where its image cannot be pulled, load it into the cluster's nodes, or name one"
             " that can: --operator-image",
         ) from error
 
 
-def with_image(manifest: dict[str, Any], image: str, build: str) -> dict[str, Any]:
-    """A manifest of the chart; the Deployment with another image and the mark of its build."""
-    if manifest["kind"] != "Deployment":
-        return manifest
-    template = manifest["spec"]["template"]
-    containers = [{**each, **({"image": image} if image else {})} for each in template["spec"]["containers"]]
-    annotations = {**(template["metadata"].get("annotations") or {}), **({BUILD_ANNOTATION: build} if build else {})}
-    template = {
-        **template,
-        "metadata": {**template["metadata"], "annotations": annotations},
-        "spec": {**template["spec"], "containers": containers},
-    }
-    return {**manifest, "spec": {**manifest["spec"], "template": template}}
+def uninstall(kubectl: Kubectl, kubeconfig: Path) -> None:
+    """Removes what `install` made, the CRDs and the namespace included."""
+    helm("uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--ignore-not-found", "--wait", kubeconfig=kubeconfig)
+    kubectl.run("delete", "-f", str(CHART / "crds"), "--ignore-not-found", timeout_seconds=300)
+    kubectl.run("delete", "namespace", SYSTEM_NAMESPACE, "--ignore-not-found", timeout_seconds=300)
+
+
+def uninstall_commands(kubectl: str, helm_program: Path | str, kubeconfig: Path) -> tuple[str, ...]:
+    """The words for what `uninstall` does.
+
+    Args:
+        kubectl: How kubectl is called.
+        helm_program: Where helm is.
+        kubeconfig: The cluster.
+    """
+    return (
+        f"{helm_program} --kubeconfig={shlex.quote(str(kubeconfig))} uninstall {RELEASE} -n {SYSTEM_NAMESPACE}",
+        f"{kubectl} delete -f charts/ballast/crds",
+        f"{kubectl} delete namespace {SYSTEM_NAMESPACE}",
+    )
+
+
+def image_options(image: str, build: str) -> tuple[str, ...]:
+    """Options of helm for another image, and for the mark of its build: when that changes, the Deployment rolls."""
+    chosen = ("--set-string", f"image.repository={_literal(image)},image.tag=") if image else ()
+    key = _literal(BUILD_ANNOTATION).replace(".", "\\.")
+    return (*chosen, *(("--set-string", f"podAnnotations.{key}={_literal(build)}") if build else ()))
+
+
+def _literal(text: str) -> str:
+    """Text as helm's --set takes it: a comma would begin the next setting."""
+    return text.replace("\\", "\\\\").replace(",", "\\,")
+
+
+def apply_crds(kubectl: Kubectl) -> None:
+    """Brings the CRDs up to date, which helm leaves as they are once they are there."""
+    kubectl.apply([each for file in sorted((CHART / "crds").glob("*.yaml")) for each in _documents(file)])
+    _wait_for_crds(kubectl)
 
 
 def pods_say(kubectl: Kubectl) -> str:
@@ -102,12 +135,13 @@ def local_operator(kubectl: Kubectl, kubeconfig: Path, log: Path) -> Iterator[No
     Raises:
         DemoError: It did not become ready.
     """
-    kubectl.apply([each for file in sorted((CHART / "crds").glob("*.yaml")) for each in _documents(file)])
-    _wait_for_crds(kubectl)
+    apply_crds(kubectl)
     # One operator at a time: an earlier demo may have installed one in the cluster.
+    kubectl.run("delete", "validatingwebhookconfiguration", "ballast", "--ignore-not-found")
     kubectl.run(
         "delete", "deployment", DEPLOYMENT, "-n", SYSTEM_NAMESPACE, "--ignore-not-found", "--cascade=foreground"
     )
+    kubectl.apply([_NAMESPACE])  # its Lease is there
     port = _free_port()
     environment = {
         **os.environ,
@@ -115,6 +149,7 @@ def local_operator(kubectl: Kubectl, kubeconfig: Path, log: Path) -> Iterator[No
         "PYTHONPATH": str(CHECKOUT / "operator"),
         "BALLAST_HTTP_HOST": "127.0.0.1",
         "BALLAST_HTTP_PORT": str(port),
+        "BALLAST_WEBHOOK_PORT": "0",  # nothing in the cluster is told to call this machine
         "BALLAST_LOG_FORMAT": "text",
     }
     with log.open("w") as output:

@@ -20,8 +20,8 @@ GPU = "nvidia.com/gpu"
 GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
 SIMULATED_TAINT = "kwok.x-k8s.io/node"
 
-FINAL_PHASES = frozenset({"Succeeded", "Failed"})
-HOLDS_CAPACITY = frozenset({"Placing", "Running"})
+FINAL_PHASES = frozenset({"Succeeded", "EarlyStopped", "Failed"})
+HOLDS_CAPACITY = frozenset({"Placing", "Running", "Suspending"})
 #: Reasons of a waiting job that do not go away by waiting.
 HOPELESS = frozenset({"ClusterTooSmall", "NoEligibleNode", "InvalidSpec"})
 

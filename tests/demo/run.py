@@ -38,7 +38,7 @@ def run(site: Site, stages: Stages, *, timeout_seconds: float) -> int:
     with ExitStack() as resources:
         if site.real:
             with stages.stage("operator", "The operator in the cluster, from charts/ballast", estimate_seconds=10):
-                install.install(kubectl, image=site.operator_image, build=site.operator_build)
+                install.install(kubectl, site.kubeconfig, image=site.operator_image, build=site.operator_build)
                 stages.say("ready")
         else:
             with stages.stage("operator", "The operator, beside the cluster", estimate_seconds=4):

@@ -1,7 +1,7 @@
 """Where the demo runs: on the embedded cluster, or on a cluster that the user names.
 
 Both come down to a `Site`: how to reach it, what it can run, and what to tell a user who wants to look around.
-Invariant: a user's own cluster gets only what can be removed by the three commands that the site names.
+Invariant: a user's own cluster gets only what can be removed by the commands that the site names.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import Cluster, image_builds
+from tests.cluster.binaries import resolve
+from tests.cluster.catalogue import PROGRAMS
 from tests.cluster.gpu_nodes import node_list
 from tests.cluster.paths import CHECKOUT
 from tests.cluster.platforms import why_no_real_node
 from tests.demo import objects
 from tests.demo.errors import DemoError
 from tests.demo.fleet import DEMO_LABEL, NAMESPACE, gpu_nodes
-from tests.demo.install import CHART
+from tests.demo.install import uninstall, uninstall_commands
 from tests.demo.kubectl import Kubectl
 from tests.demo.stages import Stages
 
@@ -124,7 +126,7 @@ def existing(stages: Stages, kubeconfig: Path, *, operator_image: str = "", trai
 
     def remove() -> None:
         kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout_seconds=300)
-        kubectl.run("delete", "-k", str(CHART), "--ignore-not-found", timeout_seconds=300)
+        uninstall(kubectl, kubeconfig)
         kubectl.run("delete", "nodes", "-l", DEMO_LABEL)
 
     return Site(
@@ -138,7 +140,7 @@ def existing(stages: Stages, kubeconfig: Path, *, operator_image: str = "", trai
         look_around=f"export KUBECONFIG={shlex.quote(str(kubeconfig))}",
         take_down=(
             f"{chosen} delete namespace {NAMESPACE}",
-            f"{chosen} delete -k charts/ballast",
+            *uninstall_commands(chosen, resolve(PROGRAMS["helm"]).path, kubeconfig),
             f"{chosen} delete nodes -l {DEMO_LABEL}",
         ),
         remove=remove,

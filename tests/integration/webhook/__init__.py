@@ -1,0 +1,1 @@
+"""The webhook, called by a real API server."""
