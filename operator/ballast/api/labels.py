@@ -16,3 +16,9 @@ COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
 
 GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
 """A node's GPU model, set by NVIDIA's GPU feature discovery."""
+
+GPU_COUNT_LABEL = "nvidia.com/gpu.count"
+"""How many of a node's GPUs are of that model, set likewise; fewer than the node has where models are mixed."""
+
+GPU_REPLICAS_LABEL = "nvidia.com/gpu.replicas"
+"""How many pods share one of them by time-slicing, set likewise."""

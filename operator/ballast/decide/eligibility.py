@@ -33,6 +33,8 @@ def ineligible_because(gang: GangRequest, node: Node) -> str | None:
         return "node affinity"
     if gang.gpus_per_pod and node.gpu_model is None:
         return f"no {GPU}"
+    if gang.gpus_per_pod and node.mixes_gpus:
+        return "GPUs of several models"
     return None
 
 

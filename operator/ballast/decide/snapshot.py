@@ -110,6 +110,7 @@ class Node:
     Attributes:
         free: allocatable less the requests of *every* pod bound to the node, Ballast's or not, less what is
             reserved for gangs that are being placed.
+        mixes_gpus: its GPUs are of several models.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Node:
     gpu_model: GpuModel | None
     allocatable: Resources
     free: Resources
+    mixes_gpus: bool = False
 
 
 @dataclass(frozen=True, slots=True)

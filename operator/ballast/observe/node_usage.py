@@ -14,7 +14,7 @@ from typing import Any
 
 from ballast.decide.resources import Resources, add, subtract
 from ballast.decide.snapshot import Node
-from ballast.observe.parsing import node_gpu_model, node_is_ready, node_taints, resources
+from ballast.observe.parsing import node_gpu_model, node_is_ready, node_mixes_gpus, node_taints, resources
 
 
 class NodeUsage:
@@ -41,6 +41,7 @@ class NodeUsage:
             labels=metadata.get("labels") or {},
             taints=node_taints(node),
             gpu_model=node_gpu_model(node),
+            mixes_gpus=node_mixes_gpus(node),
             allocatable=allocatable,
             free=allocatable,
         )

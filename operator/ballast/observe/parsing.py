@@ -13,7 +13,14 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX, GPU_PRODUCT_LABEL, JOB_UID_LABEL
+from ballast.api.labels import (
+    ATTEMPT_LABEL,
+    COMPLETION_INDEX,
+    GPU_COUNT_LABEL,
+    GPU_PRODUCT_LABEL,
+    GPU_REPLICAS_LABEL,
+    JOB_UID_LABEL,
+)
 from ballast.api.podtemplate import PLACEMENT_GATE, TRAINER_CONTAINER
 from ballast.api.trainingjob import TrainingJob
 from ballast.decide.gpu_models import GpuModel, gpu_model
@@ -181,6 +188,19 @@ def node_gpu_model(node: JsonObject) -> GpuModel | None:
     if not allocatable.get(GPU):
         return None
     return gpu_model((node["metadata"].get("labels") or {}).get(GPU_PRODUCT_LABEL) or "unlabelled")
+
+
+def node_mixes_gpus(node: JsonObject) -> bool:
+    """Return whether the node's GPUs are of several models, so that nobody can tell which one a pod gets.
+
+    GPU feature discovery labels one model and how many GPUs are of it; the device plugin offers all of them.
+    """
+    labels = node["metadata"].get("labels") or {}
+    count, replicas = labels.get(GPU_COUNT_LABEL) or "", labels.get(GPU_REPLICAS_LABEL) or "1"
+    if not (count.isdecimal() and replicas.isdecimal()):
+        return False
+    offered = resources((node.get("status") or {}).get("capacity")).get(GPU, 0)
+    return offered > int(count) * max(int(replicas), 1)
 
 
 def node_is_ready(node: JsonObject) -> bool:
