@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tests.bench import operator_bench
 from tests.bench.measurement import Measurement, commit_of
+from tests.bench.operator_bench import PARTS, Size
 from tests.e2e.operator_process import REPOSITORY
 
-DEFAULT_RUNS = 3
-JOBS = 5000
-NODES = 500
+BENCHES: dict[str, Callable[[Size], Iterable[Measurement]]] = {"operator": operator_bench.measure, **PARTS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,23 +19,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description="Benchmarks. Each figure is the median of its runs; `holds` tells whether its aim is reached.",
-        epilog=operator_bench.__doc__,
+        epilog=operator_bench.EXPLAINED,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("bench", nargs="*", help="which to run: operator (default: all)")
-    parser.add_argument("--runs", type=int, default=DEFAULT_RUNS, metavar="N", help="runs (default %(default)s)")
-    parser.add_argument("--jobs", type=int, default=JOBS, metavar="N", help="queued TrainingJobs (default %(default)s)")
-    parser.add_argument("--nodes", type=int, default=NODES, metavar="N", help="simulated nodes (default %(default)s)")
+    parser.add_argument("bench", nargs="*", help=f"which to run: {', '.join(BENCHES)} (default: operator)")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        metavar="N",
+        help=f"runs (default {operator_bench.RUNS}, of admissions {operator_bench.RUNS_OF_ADMISSIONS})",
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=Size.jobs, metavar="N", help="queued TrainingJobs of queue (default %(default)s)"
+    )
+    parser.add_argument(
+        "--nodes", type=int, default=Size.nodes, metavar="N", help="simulated nodes of queue (default %(default)s)"
+    )
+    parser.add_argument(
+        "--scale", type=float, default=Size.scale, metavar="X", help="share of the jobs of admissions and placements"
+    )
     words = parser.parse_args(arguments)
-    benches: dict[str, Callable[[], list[Measurement]]] = {
-        "operator": lambda: operator_bench.measure(words.runs, words.jobs, words.nodes),
-    }
-    unknown = [name for name in words.bench if name not in benches]
-    if unknown or words.runs < 1:
-        parser.error(f"no benchmark {', '.join(unknown)}; there is {', '.join(benches)}" if unknown else "--runs is 0")
+    unknown = [name for name in words.bench if name not in BENCHES]
+    if unknown:
+        parser.error(f"no benchmark {', '.join(unknown)}; there is {', '.join(BENCHES)}")
+    if words.runs is not None and words.runs < 1:
+        parser.error(f"--runs is {words.runs}: give at least 1")
+    if not 0 < words.scale <= 1:
+        parser.error(f"--scale is {words.scale:g}: give a share above 0, at most 1")
     commit = commit_of(REPOSITORY)
-    for name in words.bench or benches:
-        for measurement in benches[name]():
+    for name in words.bench or ["operator"]:
+        for measurement in BENCHES[name](Size(words.runs, words.jobs, words.nodes, words.scale)):
             print(measurement.line(commit), flush=True)
     return 0
 

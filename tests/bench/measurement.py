@@ -38,6 +38,7 @@ class Measurement:
     Attributes:
         runs: the figure of each run.
         context: what a reader should know if the aim is missed.
+        note: what a reader should know in any case.
     """
 
     bench: str
@@ -46,6 +47,7 @@ class Measurement:
     aim: Aim
     runs: Sequence[float]
     context: str = ""
+    note: str = ""
 
     @property
     def value(self) -> float:
@@ -68,6 +70,8 @@ class Measurement:
         if not holds:
             single = ", ".join(f"{run:.3g}" for run in self.runs)
             fields["reason"] = f"the runs gave {single} {self.unit}" + (f"; {self.context}" if self.context else "")
+        if self.note:
+            fields["note"] = self.note
         return json.dumps(fields)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -42,6 +43,23 @@ def jobs_in_phase(exposition: str, phase: str) -> int:
                 if sample.labels["phase"] == phase:
                     return int(sample.value)
     return 0
+
+
+def requests(exposition: str) -> Counter[str]:
+    """Return how many requests to the API server were answered, by verb, resource and status code."""
+    counts: Counter[str] = Counter()
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            if sample.name == "ballast_api_requests_total":
+                labels = sample.labels
+                counts[f"{labels['verb']} {labels['resource']} {labels['code']}"] += int(sample.value)
+    return counts
+
+
+def requests_per_job(exposition: str, jobs: int) -> str:
+    """Return in words how many requests were made for each job, the most frequent first."""
+    shares = [(name, count / jobs) for name, count in requests(exposition).most_common()]
+    return ", ".join(f"{name} {share:.2f}" for name, share in shares if share >= 0.005)
 
 
 def peak_rss_megabytes(pid: int) -> float:

@@ -135,7 +135,8 @@ class TrainingJobSpec(ApiModel):
 
 def _admitted_or_ended(field: str) -> Rule:
     return Rule(
-        cel=f"{_IS_FREE} && {_HAS_NOT_ENDED} || self.spec.{field} == oldSelf.spec.{field}",
+        # What holds at each of the operator's status writes is asked first.
+        cel=f"self.spec.{field} == oldSelf.spec.{field} || {_IS_FREE} && {_HAS_NOT_ENDED}",
         message=f"spec.{field} is immutable while the job is admitted and after its end: delete the job and create it"
         " anew",
         holds=None,

@@ -70,9 +70,15 @@ def nodes_to_hold(gang: GangRequest, capacity: Capacity) -> tuple[str, ...]:
         usable = {model: members for model, members in by_model if _fits_when_empty(gang, members, capacity)}
         nodes = usable[rank(gang, tuple(usable))[0]] if usable else []
     free, empty = capacity.copies(gang), capacity.copies_when_empty(gang)
+    scarce = GPU if gang.gpus_per_pod else CPU
+
+    def preference(node: Node) -> tuple[int, int, int, str]:
+        # Of nodes that take equally many pods now, one that lacks little is nearer to the next one.
+        return -free[node.name], -capacity.free(node).get(scarce, 0), -empty[node.name], node.name
+
     held: list[str] = []
     missing = gang.replicas
-    for node in sorted(nodes, key=lambda node: (-free[node.name], -empty[node.name], node.name)):
+    for node in sorted(nodes, key=preference):
         if missing <= 0:
             break
         if empty[node.name]:

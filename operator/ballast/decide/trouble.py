@@ -59,7 +59,8 @@ def failure(job: Job, context: Context) -> Trouble:
     for pod in failed:
         if pod.disruption:
             return _disrupted([pod], f"pod {pod.name} was disrupted{others}: {pod.disruption}", context)
-    lost = [pod for pod in job.own_pods if not pod.has_ended and (pod.disruption or not _answers(pod.node, context))]
+    alive = [pod for pod in job.own_pods if pod.node is not None and not pod.has_ended]
+    lost = [pod for pod in alive if pod.disruption or not _answers(pod.node, context)]
     if lost:
         return _left(lost, context)
     vanished = _vanished(job, context)

@@ -29,6 +29,7 @@ from ballast.decide.lifecycle import next_due, wants_place
 from ballast.decide.policy import Policy
 from ballast.decide.snapshot import GangRequest, Job, Lane, Refusal, Snapshot
 from ballast.observe.jobs_on_nodes import JobsOnNodes
+from ballast.observe.names import Names
 from ballast.observe.node_usage import NodeUsage
 from ballast.observe.pace import Pace
 from ballast.observe.parsing import (
@@ -50,6 +51,8 @@ from ballast.observe.waiting import WaitingJobs
 
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 60.0
+VANISHED_JOB_SECONDS = 2.0
+"""Pause before an attempt whose Job was deleted gets another one."""
 ENDED_POD_PHASES = frozenset({"Succeeded", "Failed"})
 
 
@@ -88,7 +91,7 @@ class ClusterState:
         self._versions = {kind: Versions() for kind in Kind}
         self._records: dict[str, Record] = defaultdict(Record)
         self._owner_of: dict[str, tuple[str, str]] = {}  # UID of a Job or pod -> UID of its TrainingJob, namespace
-        self._names: dict[str, str] = {}  # of nodes and PriorityClasses, by UID
+        self._names = {Kind.NODE: Names(), Kind.PRIORITY_CLASS: Names()}
         self._jobs_on_nodes = JobsOnNodes()
         self._priorities = Priorities()
         self._usage = NodeUsage()
@@ -116,12 +119,14 @@ class ClusterState:
             case Kind.POD:
                 self._observe_pod(obj)
             case Kind.NODE:
-                self._names[metadata["uid"]] = metadata["name"]
-                if self._usage.put_node(obj):
+                if self._names[kind].take(
+                    metadata["uid"], metadata["name"], metadata["resourceVersion"]
+                ) and self._usage.put_node(obj):
                     self._refresh_on(metadata["name"])
             case Kind.PRIORITY_CLASS:
-                self._names[metadata["uid"]] = metadata["name"]
-                if self._priorities.put(priority_class(obj)):
+                if self._names[kind].take(
+                    metadata["uid"], metadata["name"], metadata["resourceVersion"]
+                ) and self._priorities.put(priority_class(obj)):
                     self._refresh_waiting()
         self._wake()
 
@@ -135,12 +140,13 @@ class ClusterState:
                     record.job, record.assumed = None, None
                     self._refresh(uid)
             case Kind.NODE:
-                name = self._names.pop(uid, None)
-                if name is not None and name not in self._names.values():
+                name = self._names[kind].free(uid)
+                if name is not None:
                     self._usage.remove_node(name)
                     self._refresh_on(name)
             case Kind.PRIORITY_CLASS:
-                if self._priorities.remove(self._names.pop(uid, "")):
+                name = self._names[kind].free(uid)
+                if name is not None and self._priorities.remove(name):
                     self._refresh_waiting()
             case Kind.JOB | Kind.POD:
                 self._forget_child(uid)
@@ -153,7 +159,10 @@ class ClusterState:
             return
         record = self._records[owner]
         record.children[namespace].pods.pop(uid, None)
-        record.children[namespace].workloads.pop(uid, None)
+        workload = record.children[namespace].workloads.pop(uid, None)
+        if workload is not None and record.is_placing(workload.attempt):
+            # Most likely the TrainingJob is deleted too, and its watch lags: a Job made now would have no owner.
+            record.rests_until = self._clock() + VANISHED_JOB_SECONDS
         record.ungating -= {uid}
         record.removing -= {uid}
         self._refresh(owner)

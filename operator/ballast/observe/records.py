@@ -64,6 +64,10 @@ class Record:
     failures: int = 0
     rests_until: float | None = None
 
+    def is_placing(self, attempt: int) -> bool:
+        """Return whether the attempt is the job's latest and is being placed."""
+        return self.job is not None and self.job.status.phase is Phase.PLACING and self.latest_attempt == attempt
+
     @property
     def latest_attempt(self) -> int:
         """The number of the job's latest attempt; 0 before the first."""

@@ -40,7 +40,21 @@ def settings() -> kopf.OperatorSettings:
     chosen.posting.enabled = False
     chosen.scanning.disabled = True
     chosen.watching.chunk_size = 500
+    chosen.persistence.diffbase_storage = _NoEssence()
     return chosen
+
+
+class _NoEssence(kopf.DiffBaseStorage):
+    """kopf copies every object that it hears of, to tell change handlers what changed: there are none here."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
 
 
 def _feed(state: ClusterState, kind: Kind) -> Callable[..., Awaitable[None]]:
