@@ -33,6 +33,8 @@ GPU_NODES = (
     GpuNode("a40-1", "NVIDIA-A40", 4),
 )
 
+HASTY = {"BALLAST_RETRY_SECONDS": "1", "BALLAST_RETRY_MAX_SECONDS": "4"}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by what they need."""
@@ -92,6 +94,12 @@ def operators(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def operator(operators: Operators) -> OperatorProcess:
     """A ready operator, shared with other tests; one that is to be killed comes from `operators.start`."""
     return operators.shared()
+
+
+@pytest.fixture
+def hasty_operator(operators: Operators) -> OperatorProcess:
+    """A ready operator, shared with other tests, that does not wait long before it tries something again."""
+    return operators.shared(HASTY)
 
 
 @pytest.fixture

@@ -24,8 +24,10 @@ class Request:
     Attributes:
         resource: with its subresource, for example `trainingjobs/status`.
         name: of the object; for a creation in a collection, of what was created.
+        agent: the program that asked: its User-Agent up to a slash.
         message: why it was not done, if so.
         body: what was sent, where the audit policy keeps it.
+        agent_version: the rest of the User-Agent; the operator's is the identity of its process.
     """
 
     user: str
@@ -37,6 +39,7 @@ class Request:
     code: int
     message: str
     body: Any
+    agent_version: str = ""
 
     @property
     def by_operator(self) -> bool:
@@ -74,6 +77,11 @@ class AuditLog:
         with self._file.open("rb") as file:
             file.seek(position)
             return list(_parse(file))
+
+    def about(self, namespace: str) -> list[Request]:
+        """Return the requests about a namespace, from its beginning."""
+        with self._file.open("rb") as file:
+            return list(_parse(line for line in file if namespace.encode() in line))
 
 
 def writes_of_operator(requests: Iterable[Request], namespace: str) -> list[Request]:
@@ -117,9 +125,10 @@ def _parse(lines: Iterable[bytes]) -> Iterator[Request]:
         if entry["stage"] != "ResponseComplete" or reference is None:
             continue
         subresource = reference.get("subresource")
+        agent, _, agent_version = entry.get("userAgent", "").partition("/")
         yield Request(
             user=entry["user"].get("username", ""),
-            agent=entry.get("userAgent", ""),
+            agent=agent,
             verb=entry["verb"],
             resource=reference.get("resource", "") + (f"/{subresource}" if subresource else ""),
             namespace=reference.get("namespace", ""),
@@ -127,4 +136,5 @@ def _parse(lines: Iterable[bytes]) -> Iterator[Request]:
             code=entry.get("responseStatus", {}).get("code", 0),
             message=entry.get("responseStatus", {}).get("message", ""),
             body=entry.get("requestObject"),
+            agent_version=agent_version,
         )

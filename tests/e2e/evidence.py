@@ -6,7 +6,7 @@ All objects' resource versions come from one counter, so that histories of sever
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from ballast.api.labels import COMPLETION_INDEX, JOB_LABEL
@@ -19,12 +19,28 @@ STEPS = ("Pending", "Queued", "Placing", "Running", "Succeeded", "Failed")
 
 
 def steps(jobs: History) -> dict[str, list[str]]:
-    """Return the phase in every version of each job: a phase stands twice if it was written twice."""
+    """Return the phase in every version of each job that a step was written in: it stands twice if it was taken twice.
+
+    Its owner's edits are no steps, nor is a new place in the queue.
+    """
     seen: dict[str, list[str]] = defaultdict(list)
+    last: dict[str, JsonObject] = {}
     for kind, job in jobs:
-        if kind != "DELETED":
-            seen[job["metadata"]["name"]].append(phase(job))
+        name, before = job["metadata"]["name"], last.get(job["metadata"]["name"])
+        last[name] = job
+        if kind != "DELETED" and (before is None or not (_is_edit(before, job) or _only_moves(before, job))):
+            seen[name].append(phase(job))
     return dict(seen)
+
+
+def _is_edit(before: JsonObject, job: JsonObject) -> bool:
+    is_newer = before["metadata"].get("generation") != job["metadata"].get("generation")
+    return is_newer and before.get("status") == job.get("status")
+
+
+def _only_moves(before: JsonObject, job: JsonObject) -> bool:
+    told, tells = before.get("status", {}), job.get("status", {})
+    return told.get("queue") != tells.get("queue") and {**told, "queue": None} == {**tells, "queue": None}
 
 
 def pods_made(pods: History) -> dict[str, list[str]]:
@@ -77,6 +93,14 @@ def chosen_nodes(patches: Iterable[list[JsonObject]]) -> list[str]:
         }
         nodes.append(name)
     return nodes
+
+
+def first_version(history: History, name: str, holds: Callable[[str, JsonObject], bool]) -> int:
+    """Return the resource version at which something first held of an object, given the change and the object."""
+    for kind, obj in history:
+        if obj["metadata"]["name"] == name and holds(kind, obj):
+            return int(obj["metadata"]["resourceVersion"])
+    raise AssertionError(f"it never held of {name}")
 
 
 def _in_order(*histories: History) -> History:

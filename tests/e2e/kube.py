@@ -24,6 +24,8 @@ import yaml
 JsonObject = dict[str, Any]
 
 REQUEST_TIMEOUT_SECONDS = 60.0
+#: The API server closes a connection that was idle for 90 s; a write on it would be lost without an answer.
+IDLE_SECONDS = 30.0
 PAGE_SIZE = 500
 
 
@@ -57,6 +59,7 @@ class Kube:
         else:
             _load_client_certificate(self._context, user)
         self._connection: http.client.HTTPSConnection | None = None
+        self._last_used = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -169,15 +172,19 @@ class Kube:
         return parsed
 
     def _exchange(self, method: str, target: str, data: str | None, headers: dict[str, str]) -> tuple[int, bytes]:
+        if time.monotonic() - self._last_used > IDLE_SECONDS:
+            self.close()
         if self._connection is None:
             self._connection = self._connect(REQUEST_TIMEOUT_SECONDS)
         try:
             self._connection.request(method, target, data, headers)
             response = self._connection.getresponse()
-            return response.status, response.read()
+            answer = response.status, response.read()
         except BaseException:
             self.close()
             raise
+        self._last_used = time.monotonic()
+        return answer
 
     def _connect(self, timeout_seconds: float) -> http.client.HTTPSConnection:
         address = urlsplit(self.server)

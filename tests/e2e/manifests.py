@@ -12,6 +12,7 @@ from typing import Any, Self
 from tests.cluster.gpu_nodes import KWOK_TAINT
 from tests.e2e.kube import JsonObject
 
+HOLDING_GATE = "example.com/hold"
 KWOK_TOLERATION = {"key": KWOK_TAINT["key"], "operator": "Exists", "effect": KWOK_TAINT["effect"]}
 
 
@@ -53,6 +54,27 @@ class TrainingJobManifest:
     def exits(self, code: int) -> Self:
         """Set a simulated trainer's exit code."""
         self._annotations["ballast.dev/simulated-exit-code"] = str(code)
+        return self
+
+    def takes_to_end(self, *, seconds: int) -> Self:
+        """Set how long a simulated pod goes on after SIGTERM."""
+        self._annotations["ballast.dev/simulated-termination-seconds"] = str(seconds)
+        return self
+
+    def cannot_start(self, reason: str, message: str) -> Self:
+        """Let the simulated trainer wait for ever, as it does for an image that cannot be pulled."""
+        self._annotations["ballast.dev/simulated-waiting-reason"] = reason
+        self._annotations["ballast.dev/simulated-waiting-message"] = message
+        return self
+
+    def held(self) -> Self:
+        """Keep the pods from being scheduled when Ballast has let them go."""
+        self._pod["schedulingGates"] = [{"name": HOLDING_GATE}]
+        return self
+
+    def priority(self, name: str) -> Self:
+        """Set the priority class."""
+        self._pod["priorityClassName"] = name
         return self
 
     def selects(self, labels: Mapping[str, str]) -> Self:
@@ -120,16 +142,26 @@ def term(key: str, *values: str) -> JsonObject:
     return {"matchExpressions": [{"key": key, "operator": "In", "values": list(values)}]}
 
 
-def foreign_pod(name: str, *, gpus: int, node: str) -> JsonObject:
-    """Return a pod that Ballast does not know and that holds GPUs until it is deleted."""
-    resources = {"limits": {"nvidia.com/gpu": str(gpus)}}
+def foreign_pod(name: str, *, gpus: int, node: str, bound: bool = False, **spec: Any) -> JsonObject:
+    """Return a pod that Ballast does not know and that holds GPUs until it is deleted.
+
+    Args:
+        name: its name.
+        gpus: how many it holds.
+        node: where.
+        bound: it comes with its node, past kube-scheduler.
+        spec: further fields by their names in the API.
+    """
+    resources = {"limits": {"nvidia.com/gpu": str(gpus)}} if gpus else {}
+    where: JsonObject = {"nodeName": node} if bound else {"nodeSelector": {"kubernetes.io/hostname": node}}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name},
         "spec": {
             "tolerations": [KWOK_TOLERATION],
-            "nodeSelector": {"kubernetes.io/hostname": node},
+            **where,
+            **spec,
             "containers": [{"name": "notebook", "image": "example.com/notebook:1", "resources": resources}],
         },
     }

@@ -36,6 +36,7 @@ class Namespace:
     def __init__(self, kube: Kube, name: str, operator_log: Callable[[], str]) -> None:
         self.kube = kube
         self.name = name
+        self.since = "0"
         self._operator_log = operator_log
         self.jobs_path = f"/apis/ballast.dev/v1alpha1/namespaces/{name}/trainingjobs"
         self.pods_path = f"/api/v1/namespaces/{name}/pods"
@@ -44,7 +45,8 @@ class Namespace:
         self.events_path = f"/api/v1/namespaces/{name}/events"
 
     def __enter__(self) -> Self:
-        self.kube.create("/api/v1/namespaces", {"metadata": {"name": self.name}})
+        made = self.kube.create("/api/v1/namespaces", {"metadata": {"name": self.name}})
+        self.since = made["metadata"]["resourceVersion"]  # the history of all that is in it begins here
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -64,6 +66,10 @@ class Namespace:
     def job(self, name: str) -> JsonObject:
         """Return a TrainingJob as it is now."""
         return self.kube.get(f"{self.jobs_path}/{name}")
+
+    def edit(self, name: str, **spec: object) -> JsonObject:
+        """Set fields of a TrainingJob's spec by their names in the API; None removes one."""
+        return self.kube.merge(f"{self.jobs_path}/{name}", {"spec": spec})
 
     def delete_job(self, name: str) -> None:
         """Delete a TrainingJob; what belongs to it goes in the background."""

@@ -6,6 +6,7 @@ So that a test can kill it where it likes, and so that whatever it does is refus
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 30.0
 LOG_TAIL_CHARACTERS = 6000
+# Long, so that a busy machine loses no lease: `Operators` frees that of an operator that it knows to be dead.
+LEASE_SECONDS = 60
 
 
 class OperatorProcess:
@@ -52,6 +55,8 @@ class OperatorProcess:
             "BALLAST_HTTP_HOST": "127.0.0.1",
             "BALLAST_HTTP_PORT": str(self.port),
             "BALLAST_LOG_FORMAT": "text",
+            "BALLAST_LEASE_SECONDS": str(LEASE_SECONDS),
+            "BALLAST_WEBHOOK_PORT": "0",
             "BALLAST_FAILPOINT": failpoint,
             **(settings or {}),
         }
@@ -99,6 +104,34 @@ class OperatorProcess:
             assert self.running, f"the operator ended with {self._process.returncode}:\n{self.log_tail()}"
             assert time.monotonic() < deadline, f"the operator never logged {text!r}:\n{self.log_tail()}"
             time.sleep(0.05)
+
+    @property
+    def leads(self) -> bool:
+        """Whether it says that it leads."""
+        return "\nballast_leader 1.0\n" in self.ask("/metrics")[1]
+
+    def wait_until_it_leads(self) -> Self:
+        """Wait until it says that it leads."""
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while not self.leads:
+            assert self.running, f"the operator ended with {self._process.returncode}:\n{self.log_tail()}"
+            assert time.monotonic() < deadline, f"the operator does not lead:\n{self.log_tail()}"
+            time.sleep(0.05)
+        return self
+
+    def identity(self) -> str:
+        """Return the identity with which it leads."""
+        said = re.findall(r" ballast\.leadership: leading identity=(\S+)", self.log_text())
+        assert said, f"the operator has not led:\n{self.log_tail()}"
+        return str(said[-1])
+
+    def pause(self) -> None:
+        """Stop it as a debugger or a frozen machine does; it notices nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     def wait_until_dead(self, timeout_seconds: float = STOP_TIMEOUT_SECONDS) -> int:
         """Wait until it has ended and return its exit code, negative for a signal."""

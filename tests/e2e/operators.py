@@ -1,22 +1,26 @@
-"""Who operates the cluster: at most one operator at a time, outside or inside, started when a test asks for it.
+"""Who operates the cluster: outside or inside, started when a test asks for it; replicas only where a test wants them.
 
-Tests that only need *an* operator share one process, because starting it is the slow part of most of them.
+Tests that only need *an* operator share one process, because starting it is the slow part of most of them. An operator
+that was killed holds its lease a while longer; before the next one starts it is freed, because nobody is left who
+believes to hold it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
 from tests.cluster import Cluster
+from tests.cluster.helm import CHART, RELEASE, helm
 from tests.cluster.processes import MARK
-from tests.e2e.operator_process import REPOSITORY, OperatorProcess
+from tests.e2e.operator_process import OperatorProcess
 
-CHART = REPOSITORY / "charts" / "ballast"
 OPERATOR_NAMESPACE = "ballast-system"
 OPERATOR_NAME = "ballast-operator"
+WEBHOOK_NAME = "ballast"
 
 
 class Operators:
@@ -31,14 +35,16 @@ class Operators:
         self._cluster = cluster
         self._folder = folder
         self._shared: OperatorProcess | None = None
+        self._shared_settings: Mapping[str, str] = {}
         self._deployed = False
         self._started = 0
         self._kubeconfig = folder / "operator.kubeconfig"
 
-    def shared(self) -> OperatorProcess:
-        """Return the process that tests share, ready; start it if it does not run."""
-        if self._shared is None or not self._shared.running:
-            self._shared = self.start()
+    def shared(self, settings: Mapping[str, str] | None = None) -> OperatorProcess:
+        """Return the process that tests with the same settings share, ready; start it if it does not run."""
+        wanted = settings or {}
+        if self._shared is None or not self._shared.running or self._shared_settings != wanted:
+            self._shared, self._shared_settings = self.start(settings=wanted), wanted
         return self._shared.wait_until_ready()
 
     def start(
@@ -48,9 +54,12 @@ class Operators:
         log: Path | None = None,
         settings: Mapping[str, str] | None = None,
         module: str = "ballast",
+        beside: bool = False,
     ) -> OperatorProcess:
-        """Stop whatever operates, and start a process of the test's own; the test ends it."""
-        self.stop()
+        """Start a process of the test's own, which ends it; stop what operates before, unless it is to run `beside`."""
+        if not beside:
+            self.stop()
+            self._free_lease()
         return OperatorProcess(
             self.kubeconfig(),
             log or self.new_log(),
@@ -70,11 +79,12 @@ class Operators:
         if self._deployed:
             return
         self.stop()
+        self._free_lease()
         self._deployed = True
-        self._cluster.kubectl("apply", "-k", str(CHART))
-        self._cluster.kubectl(
-            "-n", OPERATOR_NAMESPACE, "rollout", "status", f"deployment/{OPERATOR_NAME}", "--timeout=120s",
-            timeout_seconds=130,
+        # The service account and its rights are there already, and get their owner here.
+        helm(
+            "upgrade", "--install", RELEASE, str(CHART), "-n", OPERATOR_NAMESPACE, "--take-ownership", "--wait",
+            "--timeout=120s", kubeconfig=self._cluster.kubeconfig,
         )  # fmt: skip
 
     def stop(self) -> None:
@@ -83,9 +93,14 @@ class Operators:
             self._shared.kill()
             self._shared = None
         if self._deployed:
+            # The rest stays, for operators outside: an uninstalled service account would take their token with it.
+            self._cluster.kubectl("delete", "validatingwebhookconfiguration", WEBHOOK_NAME, "--ignore-not-found")
             self._cluster.kubectl("-n", OPERATOR_NAMESPACE, "delete", "deployment", OPERATOR_NAME, "--wait=true")
             self._cluster.kubectl("-n", OPERATOR_NAMESPACE, "wait", "--for=delete", "pods", "--all", "--timeout=60s")
             self._deployed = False
+
+    def _free_lease(self) -> None:
+        self._cluster.kubectl("-n", OPERATOR_NAMESPACE, "delete", "lease", OPERATOR_NAME, "--ignore-not-found")
 
     def log_tail(self) -> str:
         """Return the end of the log of whatever operates, or operated last."""
@@ -111,7 +126,15 @@ class Operators:
 
 def install_api(cluster: Cluster) -> None:
     """Install what the operator needs before it starts: the CRDs, and its service account with its rights."""
-    cluster.kubectl("apply", "--server-side", "-f", str(CHART / "crds"))
-    cluster.kubectl("wait", "--for=condition=Established", "crd/trainingjobs.ballast.dev", "--timeout=60s")
-    for name in ("namespace", "rbac"):
-        cluster.kubectl("apply", "-f", str(CHART / "operator" / f"{name}.yaml"))
+    crds = str(CHART / "crds")
+    cluster.kubectl("apply", "--server-side", "-f", crds)
+    cluster.kubectl("wait", "--for=condition=Established", "-f", crds, "--timeout=60s")
+    namespace = {
+        "metadata": {"name": OPERATOR_NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    }
+    rights = helm(
+        "template", RELEASE, str(CHART), "-n", OPERATOR_NAMESPACE,
+        *("--show-only=templates/serviceaccount.yaml", "--show-only=templates/rbac.yaml"),
+    )  # fmt: skip
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", **namespace}))
+    cluster.kubectl("apply", "-f", "-", stdin=rights)

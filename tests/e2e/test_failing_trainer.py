@@ -1,4 +1,4 @@
-"""A trainer that fails makes its job fail, with its exit code, and frees what it held."""
+"""A trainer that fails for the last time makes its job fail, with its exit code, and frees what it held."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("operator")
 
 
 def test_exit_code_is_in_condition_and_event(namespace: Namespace) -> None:
-    namespace.submit(training_job("digits").gpus(1).on_node("a40-0").exits(42))
+    namespace.submit(training_job("digits").gpus(1).on_node("a40-0").exits(42).spec(retryLimit=0))
     job = namespace.wait_for_phase("digits", "Failed")
 
     failed = condition(job, "Failed")
@@ -26,7 +26,7 @@ def test_exit_code_is_in_condition_and_event(namespace: Namespace) -> None:
 
 def test_its_capacity_goes_to_the_next(namespace: Namespace) -> None:
     namespace.submit(
-        training_job("a-fails").gpus(4).on_node("a40-1").exits(1),
+        training_job("a-fails").gpus(4).on_node("a40-1").exits(1).spec(retryLimit=0),
         training_job("b-waits").gpus(4).on_node("a40-1"),
     )
     namespace.wait_for_phase("a-fails", "Failed")

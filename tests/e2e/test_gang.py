@@ -22,13 +22,13 @@ def gang(namespace: Namespace) -> list[JsonObject]:
 
 
 def test_a_headless_service_names_the_pods(namespace: Namespace, gang: list[JsonObject]) -> None:
-    service = namespace.kube.get(f"{namespace.services_path}/gang-1")
+    service = namespace.kube.get(f"{namespace.services_path}/gang-gang")
     assert service["spec"]["clusterIP"] == "None"
     assert service["spec"]["publishNotReadyAddresses"] is True
     selector = service["spec"]["selector"]
     for index, pod in enumerate(gang):
         assert selector.items() <= pod["metadata"]["labels"].items()
-        assert pod["spec"]["subdomain"] == "gang-1"
+        assert pod["spec"]["subdomain"] == "gang-gang"
         assert pod["spec"]["hostname"] == f"gang-1-{index}"
 
 
@@ -38,7 +38,7 @@ def test_trainers_get_torchrun_variables(gang: list[JsonObject]) -> None:
         variables = {variable["name"]: variable for variable in trainer["env"]}
         assert variables["PET_NNODES"]["value"] == "3"
         assert variables["PET_NPROC_PER_NODE"]["value"] == "4"
-        assert variables["PET_MASTER_ADDR"]["value"] == "gang-1-0.gang-1"
+        assert variables["PET_MASTER_ADDR"]["value"] == "gang-1-0.gang-gang"
         assert variables["PET_MASTER_PORT"]["value"] == "29500"
         rank = variables["PET_NODE_RANK"]["valueFrom"]["fieldRef"]["fieldPath"]
         assert rank == "metadata.annotations['batch.kubernetes.io/job-completion-index']"

@@ -119,14 +119,10 @@ class ClusterState:
             case Kind.POD:
                 self._observe_pod(obj)
             case Kind.NODE:
-                if self._names[kind].take(
-                    metadata["uid"], metadata["name"], metadata["resourceVersion"]
-                ) and self._usage.put_node(obj):
+                if self._names[kind].take(metadata) and self._usage.put_node(obj):
                     self._refresh_on(metadata["name"])
             case Kind.PRIORITY_CLASS:
-                if self._names[kind].take(
-                    metadata["uid"], metadata["name"], metadata["resourceVersion"]
-                ) and self._priorities.put(priority_class(obj)):
+                if self._names[kind].take(metadata) and self._priorities.put(priority_class(obj)):
                     self._refresh_waiting()
         self._wake()
 

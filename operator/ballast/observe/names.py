@@ -6,6 +6,9 @@ comes after the new one (a list overtakes a watch) changes nothing about the nam
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class Names:
     """The newest object of each name."""
@@ -14,9 +17,9 @@ class Names:
         self._by_uid: dict[str, str] = {}
         self._newest: dict[str, tuple[int, str]] = {}  # version, UID
 
-    def take(self, uid: str, name: str, resource_version: str) -> bool:
+    def take(self, metadata: Mapping[str, Any]) -> bool:
         """Record an object as seen; return False if a later one has taken its name."""
-        version = int(resource_version)
+        uid, name, version = metadata["uid"], metadata["name"], int(metadata["resourceVersion"])
         self._by_uid[uid] = name
         if name in self._newest and self._newest[name][0] > version:
             return False

@@ -87,6 +87,20 @@ def test_a_job_fails_with_its_exit_code(simulated: Cluster) -> None:
     assert exit_codes(pod)["trainer"] == 7
 
 
+def test_a_pod_that_cannot_start_waits_with_its_reason(simulated: Cluster) -> None:
+    manifest = job("stuck", simulated_waiting_reason="ImagePullBackOff", simulated_waiting_message="no such image")
+    simulated.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+    wait_until(
+        lambda: "containerStatuses" in pod_of(simulated, "stuck").get("status", {}), "its state", timeout_seconds=30
+    )
+    status = pod_of(simulated, "stuck")["status"]
+    assert status["phase"] == "Pending"
+    [trainer] = status["containerStatuses"]
+    assert trainer["state"] == {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    simulated.kubectl("delete", "job", "stuck", "--wait=false")
+    wait_until(lambda: not pod_of(simulated, "stuck"), "end of the pod", timeout_seconds=30)
+
+
 def test_changing_a_pod_does_not_start_its_clock_again(simulated: Cluster) -> None:
     pod = run_job(simulated, job("touched", simulated_seconds="4"), until="Running")
     name = pod["metadata"]["name"]

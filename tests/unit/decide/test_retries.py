@@ -1,4 +1,4 @@
-"""What goes wrong is tried again: after a pause that grows, and as often as `retryLimit` says for the trainer's fault."""
+"""What goes wrong is tried again: after a pause that grows, and for the trainer's fault at most `retryLimit` times."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from ballast.decide.actions import CreateObjects, Ungate
 from ballast.decide.lifecycle import advance
 from ballast.decide.policy import Policy
 from ballast.decide.snapshot import Refusal
-from ballast.observe.cluster_state import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, Kind
+from ballast.observe.cluster_state import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, VANISHED_JOB_SECONDS, Kind
 from tests.builders import NOW, context, foreign_pod, job, node, pod
 from tests.unit.observe.watched import Watched
 
@@ -44,7 +44,14 @@ def test_whatever_happens_to_its_children_is_a_change() -> None:
     state.state.forget(Kind.POD, "uid-of-train-1-0")
     [seen] = state.changed()
     assert seen.pods == ()
+
+
+def test_a_job_of_an_attempt_that_vanished_is_not_missed_at_once() -> None:
+    state = Watched().sees(PLACED).sees_job_of(PLACED)
+    state.changed()
     state.state.forget(Kind.JOB, "uid-of-train-1")
+    assert state.changed() == [], "most likely its TrainingJob is deleted too, and the watch says so in a moment"
+    state.time += VANISHED_JOB_SECONDS
     [seen] = state.changed()
     assert seen.workload is None
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from ballast.api.conditions import Reason
+from ballast.api.jobstatus import Outcome
 from ballast.decide.actions import CreateObjects
+from ballast.decide.lifecycle import advance
+from ballast.decide.policy import Policy
 from ballast.observe.cluster_state import Kind
-from tests.builders import foreign_pod, job, node, pod
+from tests.builders import NOW, context, foreign_pod, job, node, pod
 from tests.unit.observe.watched import Watched
 
 NODES = (node("a").with_gpus("A100", 8), node("b").with_gpus("A100", 8))
@@ -121,3 +125,32 @@ def test_nothing_is_left_of_a_job_that_went_while_something_was_in_flight() -> N
     assert state.waiting() == set()
     assert state.changed() == []
     assert state.state.seconds_to_next_due() is None
+
+
+def test_a_promise_that_is_being_taken_back_stands_until_that_is_written() -> None:
+    # Another operator may have to go by the status that is still there.
+    state = Watched().sees(*NODES, PLACED)
+    [seen] = state.changed()
+    later = context(NODES, now=NOW + Policy().placement_timeout_seconds)
+    [stop] = advance(seen, later)
+    state.state.assume(stop)
+    assert state.free() == {"a": 4, "b": 4}
+    stopping = PLACED.stopping(Outcome.ROLLED_BACK, Reason.PLACEMENT_TIMEOUT).at_version(3)
+    state.answers(stop, stopping)
+    assert state.free() == {"a": 8, "b": 8}
+
+
+def test_a_gang_that_is_being_stopped_holds_room_for_pods_that_may_still_be_bound() -> None:
+    # Also for one that seems to be gated: its patch may have arrived though nobody answered.
+    stopping = PLACED.stopping(Outcome.SUSPENDED, Reason.SUSPENDED)
+    state = Watched().sees(*NODES, stopping, FIRST.gated(), SECOND)
+    assert state.free() == {"a": 4, "b": 4}
+    state.state.forget(Kind.POD, FIRST.uid)
+    assert state.free() == {"a": 8, "b": 4}
+
+
+def test_nothing_is_kept_for_pods_that_a_failing_job_will_not_make() -> None:
+    state = Watched().sees(*NODES, PLACED, FIRST.on("a").failed(1))
+    assert state.free() == {"a": 8, "b": 4}
+    state.sees_job_of(PLACED, FailureTarget="")
+    assert state.free() == {"a": 8, "b": 8}
