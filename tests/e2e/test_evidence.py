@@ -42,6 +42,14 @@ def test_a_status_that_is_written_twice_is_seen() -> None:
     assert steps([_job(1, "a", "Placing"), _job(2, "a", "Placing")]) == {"a": ["Placing", "Placing"]}
 
 
+def test_neither_an_edit_nor_a_new_place_in_the_queue_is_a_step() -> None:
+    jobs: History = [_job(1, "a", "Queued"), _job(2, "a", "Queued"), _job(3, "a", "Queued"), _job(4, "a", "Queued")]
+    jobs[1][1]["status"]["queue"] = jobs[2][1]["status"]["queue"] = jobs[3][1]["status"]["queue"] = {"position": 2}
+    jobs[2][1]["metadata"]["generation"] = jobs[3][1]["metadata"]["generation"] = 2
+    jobs[3][1]["status"]["reason"] = "ClusterTooSmall"
+    assert steps(jobs) == {"a": ["Queued", "Queued"]}
+
+
 @pytest.mark.parametrize("codes", [[200, 200], [], [500, 200, 200]])
 def test_not_exactly_one_write_is_seen(codes: list[int]) -> None:
     with pytest.raises(AssertionError, match=r"pods pod: written \d times"):
