@@ -45,11 +45,10 @@ def finish(job: Job, context: Context, why: Trouble) -> WriteStatus:
     """End an attempt whose pods are gone: suspended, queued again, or failed for good."""
     now, status = context.now, job.job.status
     attempt = _attempt(job, finished_at=moment(now), outcome=why.outcome, **_told(why))
-    ran = now - attempt.running_at.timestamp() if attempt.running_at is not None else 0.0
     ended = status_of(
         job,
         attempts=(*status.attempts[:-1], attempt),
-        active_seconds=status.active_seconds + max(round(ran), 0),
+        active_seconds=status.active_seconds + _ran_seconds(attempt),
         failures=status.failures + (why.outcome in COUNTED),
         placement=(),
         nodes=None,
@@ -101,7 +100,7 @@ def _pause(ended: TrainingJobStatus, why: Trouble, context: Context) -> float:
                 if attempt.outcome not in {Outcome.ROLLED_BACK, Outcome.DISRUPTED}:
                     break
                 in_a_row += 1
-                if attempt.running_at is not None:  # it got further than to be placed: a new beginning
+                if _ran_seconds(attempt) >= context.policy.retry_max_seconds:  # a new beginning
                     break
             if why.outcome is Outcome.DISRUPTED and in_a_row <= 1:
                 return 0.0
@@ -114,11 +113,10 @@ def succeed(job: Job, now: float) -> WriteStatus:
     reason = Reason.TRAINING_SUCCEEDED
     status = job.job.status
     attempt = _attempt(job, finished_at=moment(now), outcome=Outcome.SUCCEEDED, reason=reason.value)
-    ran = now - attempt.running_at.timestamp() if attempt.running_at is not None else 0.0
     ended = status_of(
         job,
         attempts=(*status.attempts[:-1], attempt),
-        active_seconds=status.active_seconds + max(round(ran), 0),
+        active_seconds=status.active_seconds + _ran_seconds(attempt),
     )
     new = _final(job, ended, Phase.SUCCEEDED, ConditionType.COMPLETE, reason, message, now)
     return WriteStatus(job.job, Transition.SUCCEED, new, Note("Succeeded", message))
@@ -198,6 +196,13 @@ def _released(
 
 def _attempt(job: Job, **update: Any) -> Attempt:
     return job.job.status.attempts[-1].model_copy(update=update)
+
+
+def _ran_seconds(attempt: Attempt) -> int:
+    """Return for how long the whole gang of an attempt that has ended ran."""
+    if attempt.running_at is None or attempt.finished_at is None:
+        return 0
+    return max(round((attempt.finished_at - attempt.running_at).total_seconds()), 0)
 
 
 def _told(why: Trouble) -> dict[str, Any]:

@@ -82,14 +82,8 @@ def _place(job: Job, context: Context) -> list[Action]:
     """Create what is missing, then take the gates off, then wait until all pods run."""
     if job.job.spec.suspend:
         return [ends.stop(job, context.now, _suspended())]
-    if job.workload is None and job.refused_objects is not None:
-        why = f"the API server refused its objects: {job.refused_objects}"
-        return [ends.finish(job, context, Trouble(Outcome.FAILED, Reason.INVALID_SPEC, why))]
     if job.workload is None:
-        missed = trouble.lost_capacity(job, context) or trouble.late(job, context)
-        if missed is not None and not job.creating:
-            return [ends.stop(job, context.now, missed)]
-        return [] if job.creating else [CreateObjects(job.job, job.attempt)]
+        return _create(job, context)
     over = _is_over(job, context)
     if over is not None:
         return over
@@ -105,6 +99,19 @@ def _place(job: Job, context: Context) -> list[Action]:
     if all(pod.phase in {"Running", "Succeeded"} for pod in living.values()):
         return [_run(job, context.now)]
     return []
+
+
+def _create(job: Job, context: Context) -> list[Action]:
+    """Apply the attempt's objects, unless something speaks against it meanwhile."""
+    if job.refused_objects is not None:
+        why = f"the API server refused its objects: {job.refused_objects}"
+        return [ends.finish(job, context, Trouble(Outcome.FAILED, Reason.INVALID_SPEC, why))]
+    if job.creating:
+        return []
+    # Pods without a Job: somebody deleted it. Another one would put new pods beside those that are still going.
+    found = trouble.disruption(job, context) if job.own_pods else None
+    found = found or trouble.lost_capacity(job, context) or trouble.late(job, context)
+    return [CreateObjects(job.job, job.attempt)] if found is None else [ends.stop(job, context.now, found)]
 
 
 def _ask_for_refusal(job: Job, context: Context) -> list[Action]:

@@ -1,9 +1,8 @@
 """The operator's memory of the world, and of its own actions that the world does not show yet.
 
-Fed from watches, lists and the answers to writes; read as frozen snapshots by the control loop. It runs on the event
-loop only and never blocks. What must hold: an action in flight is *assumed* to have happened until its answer is
-there, so that a stale cache never places a job twice; when it fails the assumption is dropped and the job waits a
-little before it is decided again.
+Fed from watches, lists and the answers to writes; read as frozen snapshots by the control loop, on the event loop only.
+What must hold: an action in flight is *assumed* to have happened until its answer is there, so that a stale cache never
+places a job twice; when it fails the assumption is dropped and the job rests a little before it is decided again.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ class ClusterState:
         self._priorities = Priorities()
         self._usage = NodeUsage()
         self._waiting = WaitingJobs()
-        self._changed: set[str] = set()
+        self._changed: dict[str, None] = {}  # in the order in which they changed
         self._timers = Timers()
         self._pace = Pace()
         self._refused: Mapping[GangRequest, Refusal] = {}
@@ -291,7 +290,7 @@ class ClusterState:
                 self._refresh(uid, now)
         explanations = max_actions if max_explanations is None else max_explanations
         changed = [self._view(uid) for uid in self._changed]
-        self._changed = set()
+        self._changed = {}
         if self._refused_at != self._usage.gains:
             self._refused, self._refused_at = {}, self._usage.gains
         return Snapshot(
@@ -369,9 +368,9 @@ class ClusterState:
         else:
             self._waiting.remove(uid)
         if not idle and (not waits or job.workloads):
-            self._changed.add(uid)
+            self._changed[uid] = None
         else:
-            self._changed.discard(uid)
+            self._changed.pop(uid, None)
         due = (record.rests_until or next_due(job, now, self._policy), forgets_at)
         self._timers.set(uid, min((time for time in due if time is not None), default=None))
 
@@ -394,7 +393,7 @@ class ClusterState:
         self._waiting.remove(uid)
         self._usage.claim(uid, {})
         self._jobs_on_nodes.put(uid, frozenset())
-        self._changed.discard(uid)
+        self._changed.pop(uid, None)
         self._timers.set(uid, None)
         self._phases.pop(uid, None)
         if record.is_childless:

@@ -86,3 +86,4 @@ def check(world: World, operator: Operator, requests: Mapping[str, JobBuilder], 
     for seen in operator.state.snapshot(0, 10).nodes:
         assert seen.free == seen.allocatable
     assert operator.state.seconds_to_next_due() is None
+    assert len(operator.ended) == operator.submitted, "each action ends exactly once"

@@ -33,6 +33,14 @@ class ApiServer:
     async def create(self, path: str, body: Any) -> JsonObject:
         return await self._answer("create", path, body)
 
+    async def delete(
+        self, path: str, uid: str, version: str | None = None, propagation: str = "Foreground"
+    ) -> JsonObject:
+        return await self._answer("delete", path, (uid, version, propagation))
+
+    async def list_events(self, namespace: str, involved_uid: str, reason: str) -> JsonObject:
+        return await self._answer("events", namespace, (involved_uid, reason))
+
     async def get(self, path: str) -> JsonObject:
         return await self._answer("get", path, None)
 

@@ -19,18 +19,8 @@ JOB = "/apis/batch/v1/namespaces/team/jobs/train-1"
 LEAVING: dict[str, Any] = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
 
 
-class Deleting(ApiServer):
-    """Also deletes and lists events."""
-
-    async def delete(self, path: str, uid: str, version: str | None = None, propagation: str = "Foreground") -> Any:
-        return await self._answer("delete", path, (uid, version, propagation))
-
-    async def list_events(self, namespace: str, involved_uid: str, reason: str) -> Any:
-        return await self._answer("events", namespace, (involved_uid, reason))
-
-
 async def test_an_attempt_is_stopped_by_deleting_its_job_after_its_pods() -> None:
-    server = Deleting(answers=[LEAVING])
+    server = ApiServer(answers=[LEAVING])
     outcomes = await execute(server, STOP)
     assert server.requests == [("delete", JOB, ("uid-of-train-1", None, "Foreground"))]
     assert outcomes.done == [(STOP, [("Job", LEAVING)])]
@@ -38,11 +28,11 @@ async def test_an_attempt_is_stopped_by_deleting_its_job_after_its_pods() -> Non
 
 @pytest.mark.parametrize("answer", [None, {"kind": "Status", "metadata": {}}], ids=["gone before", "gone now"])
 async def test_a_job_that_is_gone_is_stopped(answer: Any) -> None:
-    assert (await execute(Deleting(answers=[answer or {}]), STOP)).done == [(STOP, [])]
+    assert (await execute(ApiServer(answers=[answer or {}]), STOP)).done == [(STOP, [])]
 
 
 async def test_a_job_that_expires_is_deleted_only_as_it_was_seen() -> None:
-    server, expire = Deleting(answers=[{"kind": "Status"}]), Expire(TRAIN)
+    server, expire = ApiServer(answers=[{"kind": "Status"}]), Expire(TRAIN)
     outcomes = await execute(server, expire)
     path = "/apis/ballast.dev/v1alpha1/namespaces/team/trainingjobs/train"
     assert server.requests == [("delete", path, ("uid-of-train", "41", "Background"))]
@@ -51,7 +41,7 @@ async def test_a_job_that_expires_is_deleted_only_as_it_was_seen() -> None:
 
 async def test_the_newest_refusal_is_the_answer() -> None:
     ask = AskForRefusal(TRAIN, "uid-of-train-1")
-    server = Deleting(answers=[["exceeded quota", "older"]])  # type: ignore[list-item]
+    server = ApiServer(answers=[["exceeded quota", "older"]])  # type: ignore[list-item]
     outcomes = await execute(server, ask)
     assert server.requests == [("events", "team", ("uid-of-train-1", "FailedCreate"))]
     assert outcomes.done == [(ask, [("Event", {"message": "exceeded quota"})])]
@@ -60,7 +50,7 @@ async def test_the_newest_refusal_is_the_answer() -> None:
 @pytest.mark.parametrize("action", [STOP, Expire(TRAIN), AskForRefusal(TRAIN, "uid")], ids=lambda a: type(a).__name__)
 async def test_what_fails_is_reported_once(action: Any) -> None:
     error = ApiUnavailable("no answer")
-    outcomes = await execute(Deleting(answers=[error]), action)
+    outcomes = await execute(ApiServer(answers=[error]), action)
     assert (outcomes.done, outcomes.failed) == ([], [(action, error)])
 
 

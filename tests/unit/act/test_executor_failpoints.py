@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from ballast.act.executor import Executor
-from ballast.decide.actions import Action, CreateObjects, Transition, Ungate, WriteStatus
+from ballast.decide.actions import Action, CreateObjects, Expire, StopAttempt, Transition, Ungate, WriteStatus
 from ballast.failpoints import Failpoints
 from tests.builders import job
 from tests.unit.act.api_server import ApiServer, Outcomes
@@ -56,6 +56,8 @@ async def requests_before_death(action: Action, failpoint: str) -> int:
         (CREATE, "service", 0),
         (CREATE, "job", 1),
         (UNGATE, "ungate", 0),
+        (StopAttempt(GANG, "gang-1", "uid"), "stop", 0),
+        (Expire(GANG), "expire", 0),
     ],
     ids=str,
 )

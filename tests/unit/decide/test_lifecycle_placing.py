@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ballast.api.conditions import ConditionType, Reason
-from ballast.api.jobstatus import Phase
+from ballast.api.jobstatus import Outcome, Phase
 from ballast.decide.actions import Action, CreateObjects, Transition, Ungate, WriteStatus
 from ballast.decide.lifecycle import advance
 from tests.builders import NOW, JobBuilder, at, context, job, pod
@@ -129,3 +129,13 @@ def test_a_job_of_an_instant_succeeds_though_it_was_never_seen_running() -> None
     [write] = steps(PLACED.with_job(complete=True))
     assert isinstance(write, WriteStatus)
     assert write.transition is Transition.SUCCEED
+
+
+def test_pods_whose_job_is_gone_are_waited_for_before_there_are_new_ones() -> None:
+    [write] = steps(PLACED.with_pods(FIRST, SECOND))
+    assert isinstance(write, WriteStatus)
+    assert (write.transition, write.status.attempts[-1].outcome) == (Transition.STOP, Outcome.DISRUPTED)
+
+
+def test_while_its_job_is_being_created_pods_may_be_seen_first() -> None:
+    assert steps(PLACED.with_pods(FIRST).being_created()) == []

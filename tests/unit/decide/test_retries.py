@@ -28,9 +28,8 @@ def stopped(outcome: Outcome, *before: Attempt, running_at: float | None = None)
     return placed.with_status(attempts=(*before, last)).stopping(outcome, Reason.PLACEMENT_TIMEOUT)
 
 
-def attempt(number: int, outcome: Outcome, running_at: float | None = None) -> Attempt:
-    ran = at(running_at) if running_at is not None else None
-    return Attempt(number=number, started_at=at(-100), outcome=outcome, running_at=ran)
+def attempt(number: int, outcome: Outcome) -> Attempt:
+    return Attempt(number=number, started_at=at(-100), outcome=outcome)
 
 
 def test_a_failed_trainer_is_queued_again_and_counted() -> None:
@@ -84,10 +83,10 @@ def test_placements_that_come_to_nothing_pause_longer_each_time(before: int, pau
     assert write(stopped(Outcome.ROLLED_BACK, *earlier)).status.retry_at == at(pause)
 
 
-def test_an_attempt_that_ran_is_a_new_beginning() -> None:
-    earlier = [attempt(1, Outcome.ROLLED_BACK), attempt(2, Outcome.ROLLED_BACK), attempt(3, Outcome.DISRUPTED, -50)]
-    assert write(stopped(Outcome.ROLLED_BACK, *earlier)).status.retry_at == at(20)
-    assert write(stopped(Outcome.DISRUPTED, *earlier, running_at=-5)).status.retry_at is None
+@pytest.mark.parametrize(("ran", "pause"), [(599, 20), (600, None)], ids=["a while", "long enough"])
+def test_an_attempt_that_ran_for_the_longest_pause_is_a_new_beginning(ran: int, pause: int | None) -> None:
+    action = write(stopped(Outcome.DISRUPTED, attempt(1, Outcome.DISRUPTED), running_at=-ran))
+    assert action.status.retry_at == (None if pause is None else at(pause))
 
 
 def test_nobody_wants_a_place_before_the_pause_is_over() -> None:
