@@ -205,7 +205,7 @@ class _Operator:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._resync.run(self._settings.resync_seconds))
             await kopf.operator(
-                registry=watches.registry(self._state),
+                registry=watches.registry(self._state, self._resync.ask),
                 settings=watches.settings(),
                 clusterwide=True,
                 standalone=True,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, Protocol
 
 from ballast.errors import BallastError
@@ -18,6 +19,7 @@ from ballast.observe.cluster_state import ClusterState, Kind
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
+SETTLE_SECONDS = 1.0
 
 
 class Lists(Protocol):
@@ -43,6 +45,7 @@ class Resync:
         self._state = state
         self._collections = collections
         self._listing = asyncio.Lock()
+        self._asked = asyncio.Event()
 
     async def first(self) -> None:
         """List everything once, then open the state for the control loop."""
@@ -62,14 +65,27 @@ class Resync:
             else:
                 return
 
+    def ask(self) -> None:
+        """Ask for a list soon, because a watch began anew: what vanished before that nobody tells."""
+        self._asked.set()
+
     async def run(self, interval_seconds: float) -> None:
-        """List everything again and again, until cancelled."""
+        """List everything when asked to, and again and again, until cancelled."""
         while True:
-            await asyncio.sleep(interval_seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval_seconds):
+                    await self._asked.wait()
+            await self._settle()
             try:
                 await self._list_all()
             except BallastError as error:
                 logger.warning("resync failed; the watches go on", extra={"error": str(error)})
+
+    async def _settle(self) -> None:
+        """Wait until nobody has asked for a while: a watch that begins tells of each object that is there."""
+        while self._asked.is_set():
+            self._asked.clear()
+            await asyncio.sleep(SETTLE_SECONDS)
 
     async def _list_all(self) -> None:
         async with self._listing:

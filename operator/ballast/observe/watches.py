@@ -17,17 +17,24 @@ from ballast.api.trainingjob import PLURAL
 from ballast.observe.cluster_state import ClusterState, Kind
 
 
-def registry(state: ClusterState) -> kopf.OperatorRegistry:
-    """Return kopf's handlers: one per watched kind."""
+def registry(state: ClusterState, on_begin: Callable[[], None] = lambda: None) -> kopf.OperatorRegistry:
+    """Return kopf's handlers: one per watched kind.
+
+    Args:
+        state: what they feed.
+        on_begin: called, once or often, when a watch begins, or begins anew because it had been broken.
+    """
     handlers = kopf.OperatorRegistry()
-    kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="trainingjobs")(_feed(state, Kind.TRAINING_JOB))
-    kopf.on.event("", "v1", "nodes", registry=handlers, id="nodes")(_feed(state, Kind.NODE))
-    kopf.on.event("scheduling.k8s.io", "v1", "priorityclasses", registry=handlers, id="priorityclasses")(
-        _feed(state, Kind.PRIORITY_CLASS)
+    kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="trainingjobs")(
+        _feed(state, on_begin, Kind.TRAINING_JOB)
     )
-    kopf.on.event("", "v1", "pods", registry=handlers, id="pods")(_feed(state, Kind.POD))
+    kopf.on.event("", "v1", "nodes", registry=handlers, id="nodes")(_feed(state, on_begin, Kind.NODE))
+    kopf.on.event("scheduling.k8s.io", "v1", "priorityclasses", registry=handlers, id="priorityclasses")(
+        _feed(state, on_begin, Kind.PRIORITY_CLASS)
+    )
+    kopf.on.event("", "v1", "pods", registry=handlers, id="pods")(_feed(state, on_begin, Kind.POD))
     kopf.on.event("batch", "v1", "jobs", labels={JOB_UID_LABEL: kopf.PRESENT}, registry=handlers, id="jobs")(
-        _feed(state, Kind.JOB)
+        _feed(state, on_begin, Kind.JOB)
     )
     kopf.on.login(registry=handlers, id="service-account")(kopf.login_with_service_account)
     kopf.on.login(registry=handlers, id="kubeconfig")(kopf.login_with_kubeconfig)
@@ -57,9 +64,11 @@ class _NoEssence(kopf.DiffBaseStorage):
         return None
 
 
-def _feed(state: ClusterState, kind: Kind) -> Callable[..., Awaitable[None]]:
+def _feed(state: ClusterState, on_begin: Callable[[], None], kind: Kind) -> Callable[..., Awaitable[None]]:
     async def handle(event: kopf.RawEvent, **_: Any) -> None:
         obj = event["object"]
+        if event["type"] is None:  # from the list with which a watch begins
+            on_begin()
         if event["type"] == "DELETED":
             # The last version tells how the object ended before it went.
             state.observe(kind, obj)

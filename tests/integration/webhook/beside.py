@@ -19,6 +19,8 @@ JsonObject = dict[str, Any]
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 SECRET = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/secrets/ballast-webhook"
 TIMEOUT_SECONDS = 30.0
+CLOSING_SECONDS = 0.25
+"""For the loop to take leave of TLS connections that were open."""
 
 
 class WebhookBeside:
@@ -53,6 +55,7 @@ class WebhookBeside:
         self._started.set_result((asyncio.get_running_loop(), task))
         with suppress(asyncio.CancelledError):
             await task
+        await asyncio.sleep(CLOSING_SECONDS)
 
     async def _serve(self) -> None:
         await serve_webhook(

@@ -92,3 +92,21 @@ async def test_lists_do_not_overlap() -> None:
     again = Resync(server, state, COLLECTIONS)
     await asyncio.gather(again.first(), again.complete(), again.complete())
     assert server.asked == 3 * [("/nodes", None), ("/jobs", "ours")]
+
+
+async def test_whoever_asks_for_a_list_gets_one_when_asking_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resync, "SETTLE_SECONDS", 0.01)
+    state, server = ClusterState(), Server()
+    again = Resync(server, state, COLLECTIONS)
+    await again.first()
+    server.jobs = [job("b")]
+    task = asyncio.create_task(again.run(interval_seconds=3600))
+    for _ in range(3):
+        again.ask()
+        await asyncio.sleep(0)
+    await server.asked_again.wait()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert names(state) == {"b"}
+    assert server.asked == 2 * [("/nodes", None), ("/jobs", "ours")]

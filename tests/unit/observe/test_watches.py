@@ -25,7 +25,9 @@ class Recorder(ClusterState):
 
 async def heard(type_: str | None) -> list[tuple[str, Kind, str]]:
     state = Recorder()
-    await _feed(state, Kind.POD)(event={"type": type_, "object": foreign_pod("web").manifest()}, more="ignored")
+    await _feed(state, lambda: None, Kind.POD)(
+        event={"type": type_, "object": foreign_pod("web").manifest()}, more="ignored"
+    )
     return state.heard
 
 
@@ -41,7 +43,7 @@ async def test_a_deletion_tells_its_last_version_first() -> None:
 async def test_a_deleted_pod_holds_nothing() -> None:
     state = ClusterState()
     state.observe(Kind.NODE, node("a").manifest())
-    handler = _feed(state, Kind.POD)
+    handler = _feed(state, lambda: None, Kind.POD)
     await handler(event={"type": "ADDED", "object": foreign_pod("web").on("a").manifest()})
     await handler(event={"type": "DELETED", "object": foreign_pod("web").on("a").at_version(2).manifest()})
     [seen] = state.snapshot(NOW, 1).nodes
@@ -63,3 +65,13 @@ def test_five_kinds_are_watched_and_nothing_is_patched() -> None:
     assert not handlers._spawning.get_all_handlers()
     assert not handlers._indexing.get_all_handlers()
     assert not settings().posting.enabled
+
+
+async def test_only_the_list_with_which_a_watch_begins_is_told_as_its_beginning() -> None:
+    beginnings: list[str] = []
+    handler = _feed(ClusterState(), lambda: beginnings.append("begun"), Kind.POD)
+    for type_ in ("ADDED", "MODIFIED", "DELETED"):
+        await handler(event={"type": type_, "object": foreign_pod("web").manifest()})
+    assert beginnings == []
+    await handler(event={"type": None, "object": foreign_pod("other").manifest()})
+    assert beginnings == ["begun"]
