@@ -7,7 +7,7 @@ import pytest
 from tests.cluster import Cluster
 from tests.cluster.api_client import wait_until
 from tests.e2e.kube import JsonObject
-from tests.e2e.namespace import Namespace, condition, trainer_end
+from tests.e2e.namespace import Namespace, phase, trainer_end
 from tests.e2e.real import TRAINING_TIMEOUT_SECONDS, real_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed_operator")]
@@ -42,9 +42,13 @@ def test_deleting_the_job_lets_the_trainer_save_and_exit_143(namespace: Namespac
     namespace.wait_until_gone()
 
 
-def test_deleting_the_pod_fails_the_job_and_is_no_success(namespace: Namespace, training: JsonObject) -> None:
+def test_deleting_the_pod_is_no_success_and_the_training_runs_again(namespace: Namespace, training: JsonObject) -> None:
     namespace.kube.delete(f"{namespace.pods_path}/{training['metadata']['name']}")
-    job = namespace.wait_for_phase("digits", "Failed")
-    failed = condition(job, "Failed")
-    assert failed is not None
-    assert failed["reason"] == "TrainerFailed"
+    job = namespace.wait_for_job(
+        "digits",
+        lambda job: len(job["status"]["attempts"]) > 1 and phase(job) == "Running",
+        "it runs again",
+        TRAINING_TIMEOUT_SECONDS,
+    )
+    assert [attempt.get("outcome") for attempt in job["status"]["attempts"]] == ["Disrupted", None]
+    assert job["status"].get("failures", 0) == 0, "the trainer is not to blame"
