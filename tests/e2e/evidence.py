@@ -103,6 +103,15 @@ def first_version(history: History, name: str, holds: Callable[[str, JsonObject]
     raise AssertionError(f"it never held of {name}")
 
 
+def ends_of_pods(pods: History, prefix: str) -> list[int]:
+    """Return for each pod whose name begins so the resource version at which it had ended or was gone."""
+    names = {pod["metadata"]["name"] for _, pod in pods if pod["metadata"]["name"].startswith(prefix)}
+    return [
+        first_version(pods, name, lambda kind, pod: kind == "DELETED" or pod["status"]["phase"] in ENDED)
+        for name in sorted(names)
+    ]
+
+
 def _in_order(*histories: History) -> History:
     merged = [change for history in histories for change in history]
     return sorted(merged, key=lambda change: int(change[1]["metadata"]["resourceVersion"]))

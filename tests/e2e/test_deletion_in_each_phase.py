@@ -6,9 +6,9 @@ import pytest
 
 from tests.e2e.aftermath import assert_nothing_left
 from tests.e2e.audit import AuditLog
-from tests.e2e.evidence import first_version
+from tests.e2e.evidence import ends_of_pods, first_version
 from tests.e2e.manifests import training_job
-from tests.e2e.namespace import ENDED, Namespace, phase
+from tests.e2e.namespace import Namespace, phase
 from tests.e2e.phases import PHASES, bring_to
 
 NODE = "a40-0"
@@ -34,11 +34,7 @@ def test_its_gpus_are_free_when_its_pods_are_gone(propagation: str, namespace: N
     namespace.wait_for_phase("next", "Running")
 
     jobs = namespace.history(namespace.jobs_path, namespace.since)
-    pods = namespace.history(namespace.pods_path, namespace.since)
-    ended = [
-        first_version(pods, name, lambda kind, pod: kind == "DELETED" or pod["status"]["phase"] in ENDED)
-        for name in {pod["metadata"]["name"] for _, pod in pods if pod["metadata"]["name"].startswith("gang-")}
-    ]
+    ended = ends_of_pods(namespace.history(namespace.pods_path, namespace.since), "gang-")
     assert len(ended) == 2
     assert max(ended) < first_version(jobs, "next", lambda _, job: phase(job) == "Placing")
     assert_nothing_left(namespace, audit)

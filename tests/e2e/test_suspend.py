@@ -8,10 +8,10 @@ import pytest
 
 from tests.e2e.aftermath import assert_nothing_left
 from tests.e2e.audit import AuditLog
-from tests.e2e.evidence import first_version
+from tests.e2e.evidence import ends_of_pods, first_version
 from tests.e2e.kube import JsonObject
 from tests.e2e.manifests import training_job
-from tests.e2e.namespace import ENDED, Namespace, condition, phase
+from tests.e2e.namespace import Namespace, condition, phase
 from tests.e2e.operators import Operators
 
 NODE = "a40-0"
@@ -76,11 +76,7 @@ def test_while_running_holds_gpus_until_the_pods_are_gone(namespace: Namespace, 
     namespace.wait_for_phase("b-waits", "Running")
 
     jobs = namespace.history(namespace.jobs_path, namespace.since)
-    pods = namespace.history(namespace.pods_path, namespace.since)
-    ended = [
-        first_version(pods, name, lambda kind, pod: kind == "DELETED" or pod["status"]["phase"] in ENDED)
-        for name in {pod["metadata"]["name"] for _, pod in pods if pod["metadata"]["name"].startswith("a-slow")}
-    ]
+    ended = ends_of_pods(namespace.history(namespace.pods_path, namespace.since), "a-slow")
     assert len(ended) == 2
     assert max(ended) < first_version(jobs, "a-slow", lambda _, job: phase(job) == "Suspended")
     assert max(ended) < first_version(jobs, "b-waits", lambda _, job: phase(job) == "Placing")

@@ -19,6 +19,8 @@ from ballast.decide.trouble import Trouble
 HELD = (ConditionType.ADMITTED, ConditionType.PLACED, ConditionType.RUNNING)
 COUNTED = frozenset({Outcome.FAILED})
 """What counts against `retryLimit`."""
+BY_THE_CLUSTER = frozenset({Outcome.ROLLED_BACK, Outcome.DISRUPTED})
+"""What the trainer has no part in: it is tried again, elsewhere if that can be."""
 
 
 def stop(job: Job, now: float, why: Trouble) -> WriteStatus:
@@ -43,16 +45,14 @@ def stop(job: Job, now: float, why: Trouble) -> WriteStatus:
 
 def finish(job: Job, context: Context, why: Trouble) -> WriteStatus:
     """End an attempt whose pods are gone: suspended, queued again, or failed for good."""
-    now, status = context.now, job.job.status
-    attempt = _attempt(job, finished_at=moment(now), outcome=why.outcome, **_told(why))
-    ended = status_of(
-        job,
-        attempts=(*status.attempts[:-1], attempt),
-        active_seconds=status.active_seconds + _ran_seconds(attempt),
-        failures=status.failures + (why.outcome in COUNTED),
-        placement=(),
-        nodes=None,
-        energy=None,
+    now = context.now
+    ended = _with_attempt_ended(job, now, outcome=why.outcome, **_told(why)).model_copy(
+        update={
+            "failures": job.job.status.failures + (why.outcome in COUNTED),
+            "placement": (),
+            "nodes": None,
+            "energy": None,
+        }
     )
     if _is_final(job, why, ended):
         return _fail(job, ended, why, now)
@@ -97,7 +97,7 @@ def _pause(ended: TrainingJobStatus, why: Trouble, context: Context) -> float:
         case _:
             in_a_row = 0
             for attempt in reversed(ended.attempts):
-                if attempt.outcome not in {Outcome.ROLLED_BACK, Outcome.DISRUPTED}:
+                if attempt.outcome not in BY_THE_CLUSTER:
                     break
                 in_a_row += 1
                 if _ran_seconds(attempt) >= context.policy.retry_max_seconds:  # a new beginning
@@ -111,13 +111,7 @@ def succeed(job: Job, now: float) -> WriteStatus:
     """End a job whose trainers all exited with 0."""
     message = f"{pods(job.job.spec.replicas)} finished with exit code 0" + _after(job, now)
     reason = Reason.TRAINING_SUCCEEDED
-    status = job.job.status
-    attempt = _attempt(job, finished_at=moment(now), outcome=Outcome.SUCCEEDED, reason=reason.value)
-    ended = status_of(
-        job,
-        attempts=(*status.attempts[:-1], attempt),
-        active_seconds=status.active_seconds + _ran_seconds(attempt),
-    )
+    ended = _with_attempt_ended(job, now, outcome=Outcome.SUCCEEDED, reason=reason.value)
     new = _final(job, ended, Phase.SUCCEEDED, ConditionType.COMPLETE, reason, message, now)
     return WriteStatus(job.job, Transition.SUCCEED, new, Note("Succeeded", message))
 
@@ -198,6 +192,14 @@ def _attempt(job: Job, **update: Any) -> Attempt:
     return job.job.status.attempts[-1].model_copy(update=update)
 
 
+def _with_attempt_ended(job: Job, now: float, **update: Any) -> TrainingJobStatus:
+    """Return the status with the latest attempt ended now, and what it ran added up."""
+    status = job.job.status
+    attempt = _attempt(job, finished_at=moment(now), **update)
+    active_seconds = status.active_seconds + _ran_seconds(attempt)
+    return status_of(job, attempts=(*status.attempts[:-1], attempt), active_seconds=active_seconds)
+
+
 def _ran_seconds(attempt: Attempt) -> int:
     """Return for how long the whole gang of an attempt that has ended ran."""
     if attempt.running_at is None or attempt.finished_at is None:
@@ -222,7 +224,7 @@ def avoided(attempts: Iterable[Attempt]) -> tuple[str, ...]:
     """Return the nodes on which the last attempts in a row got stuck, sorted."""
     nodes: set[str] = set()
     for attempt in reversed(tuple(attempts)):
-        if attempt.outcome not in {Outcome.ROLLED_BACK, Outcome.DISRUPTED}:
+        if attempt.outcome not in BY_THE_CLUSTER:
             break
         nodes.update(attempt.avoid)
     return tuple(sorted(nodes))
