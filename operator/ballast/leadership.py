@@ -29,9 +29,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn, Protocol
 
-from ballast.act.kube import ApiRefused, JsonObject
 from ballast.clock import steady_seconds
 from ballast.errors import BallastError, NotLeading
+from ballast.kube import ApiRefused, JsonObject
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,6 @@ import kopf
 from ballast.act import paths
 from ballast.act.events import EventRecorder
 from ballast.act.executor import Executor
-from ballast.act.kube import ApiRefused, JsonObject, KubeClient
 from ballast.api.labels import JOB_UID_LABEL
 from ballast.api.trainingjob import InvalidTrainingJob
 from ballast.clock import SteadyClock
@@ -31,6 +30,7 @@ from ballast.decide.actions import Action
 from ballast.decide.policy import Policy
 from ballast.errors import BallastError
 from ballast.failpoints import Failpoints
+from ballast.kube import ApiRefused, JsonObject, KubeClient
 from ballast.leadership import Leadership, new_identity
 from ballast.observe import watches
 from ballast.observe.cluster_state import ClusterState, Kind

@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ballast.act import paths
-from ballast.act.kube import ApiRefused, JsonObject, RateLimiter
 from ballast.api.base import API_VERSION
 from ballast.api.trainingjob import TrainingJob
 from ballast.decide.actions import Note
 from ballast.errors import BallastError
 from ballast.failpoints import Failpoints
+from ballast.kube import ApiRefused, JsonObject, RateLimiter
 
 logger = logging.getLogger(__name__)
 

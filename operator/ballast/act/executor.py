@@ -14,7 +14,6 @@ from typing import Literal
 
 from ballast.act import manifests, paths
 from ballast.act.events import EventRecorder
-from ballast.act.kube import ApiRefused, ApiUnavailable, JsonObject, KubeClient, NameTaken
 from ballast.act.write_queue import WriteQueue
 from ballast.api.base import API_VERSION
 from ballast.api.labels import JOB_UID_LABEL
@@ -31,6 +30,7 @@ from ballast.decide.actions import (
 )
 from ballast.errors import BallastError, NotLeading
 from ballast.failpoints import Failpoints
+from ballast.kube import ApiRefused, ApiUnavailable, JsonObject, KubeClient, NameTaken
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from ballast.act import manifests
-from ballast.act.kube import ApiRefused, KubeClient
 from ballast.api.trainingjob import TrainingJob
+from ballast.kube import ApiRefused, KubeClient
 from ballast.serve.admission import Answer, Findings, Quota, Say
 
 logger = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from ballast.act.kube import ApiRefused
 from ballast.errors import BallastError
+from ballast.kube import ApiRefused
 from ballast.serve import certificates
 from ballast.serve.certificates import Material, Policy, Unusable
 

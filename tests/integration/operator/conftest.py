@@ -8,7 +8,7 @@ import pytest
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
-from ballast.act.kube import KubeClient
+from ballast.kube import KubeClient
 from tests.cluster import Cluster
 from tests.e2e.operators import Operators
 

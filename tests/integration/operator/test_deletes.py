@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.act.kube import ApiRefused, KubeClient
+from ballast.kube import ApiRefused, KubeClient
 from tests.e2e.kube import JsonObject
 from tests.e2e.namespace import Namespace
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ballast.act import kube
-from ballast.act.kube import KubeClient
+from ballast import kube
+from ballast.kube import KubeClient
 from tests.e2e.namespace import Namespace
 
 UID = "8f1c5f4e-0000-4000-8000-000000000001"

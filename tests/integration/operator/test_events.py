@@ -8,9 +8,9 @@ import pytest
 
 from ballast.act import paths
 from ballast.act.events import event
-from ballast.act.kube import ApiRefused, KubeClient
 from ballast.api.trainingjob import TrainingJob
 from ballast.decide.actions import Note
+from ballast.kube import ApiRefused, KubeClient
 from tests.e2e.manifests import training_job
 from tests.e2e.namespace import Namespace
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from ballast.act.kube import KubeClient
 from ballast.errors import NotLeading
+from ballast.kube import KubeClient
 from ballast.leadership import Leadership
 from tests.e2e.kube import JsonObject
 from tests.e2e.namespace import Namespace

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.act import kube
-from ballast.act.kube import ApiRefused, KubeClient
+from ballast import kube
+from ballast.kube import ApiRefused, KubeClient
 from tests.e2e.manifests import training_job
 from tests.e2e.namespace import Namespace
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ballast.act import paths
-from ballast.act.kube import ApiRefused, JsonObject, KubeClient
 from ballast.api.base import API_VERSION
+from ballast.kube import ApiRefused, JsonObject, KubeClient
 from tests.e2e.manifests import training_job
 from tests.e2e.namespace import Namespace, phase
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
-from ballast.act.kube import ApiUnavailable, KubeClient
 from ballast.errors import RetryableError
+from ballast.kube import ApiUnavailable, KubeClient
 from tests.e2e.operator_process import free_port
 
 

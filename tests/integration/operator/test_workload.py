@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ballast.act import manifests, paths
-from ballast.act.kube import ApiRefused, JsonObject, KubeClient
 from ballast.api.trainingjob import TrainingJob
+from ballast.kube import ApiRefused, JsonObject, KubeClient
 from tests.e2e.manifests import term, training_job
 from tests.e2e.namespace import Namespace
 

@@ -8,12 +8,12 @@ from typing import Any, cast
 
 from ballast.act.events import EventRecorder
 from ballast.act.executor import Executor
-from ballast.act.kube import ApiRefused, KubeClient
 from ballast.api.trainingjob import InvalidTrainingJob
 from ballast.decide.actions import Action
 from ballast.decide.cycle import Decision, decide
 from ballast.decide.snapshot import Snapshot
 from ballast.errors import BallastError
+from ballast.kube import ApiRefused, KubeClient
 from ballast.observe.cluster_state import ClusterState, Kind
 from tests.builders import NOW
 from tests.property.observe.store import JsonObject

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ballast.act.kube import ApiRefused
 from ballast.api.labels import COMPLETION_INDEX, JOB_UID_LABEL
+from ballast.kube import ApiRefused
 from ballast.observe.cluster_state import ENDED_POD_PHASES, Kind
 from tests.builders import at, rfc3339
 

@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from enum import Enum
 from typing import Any, TypeVar
 
-from ballast.act.kube import ApiRefused, ApiUnavailable
+from ballast.kube import ApiRefused, ApiUnavailable
 from ballast.observe.cluster_state import Kind
 from tests.builders import JobBuilder, NodeBuilder, PodBuilder
 from tests.property.observe import guarantees

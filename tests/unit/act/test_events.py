@@ -10,9 +10,9 @@ import pytest
 
 from ballast.act import events
 from ballast.act.events import EventRecorder, event
-from ballast.act.kube import ApiRefused, ApiUnavailable
 from ballast.decide.actions import Note
 from ballast.errors import BallastError
+from ballast.kube import ApiRefused, ApiUnavailable
 from tests.builders import JobBuilder, at, job
 from tests.unit.act.api_server import ApiServer
 

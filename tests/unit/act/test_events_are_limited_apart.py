@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
 
 from ballast.act import paths
-from ballast.act.kube import KubeClient, RateLimiter
+from ballast.kube import KubeClient, RateLimiter
 
 PODS = "/api/v1/namespaces/ns/pods"
 

@@ -9,9 +9,9 @@ import pytest
 
 from ballast.act import executor
 from ballast.act.executor import MAX_IN_FLIGHT, Executor
-from ballast.act.kube import ApiRefused, ApiUnavailable
 from ballast.act.manifests import service, ungate_patch, workload
 from ballast.decide.actions import CreateObjects, Note, Transition, Ungate, WriteStatus
+from ballast.kube import ApiRefused, ApiUnavailable
 from tests.builders import JobBuilder, job, pod
 from tests.unit.act.api_server import ApiServer, Outcomes, execute
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ballast.act.executor import PARALLEL_WRITES, Executor
-from ballast.act.kube import ApiUnavailable
 from ballast.decide.actions import AskForRefusal, CreateObjects, Expire, StopAttempt, Transition, WriteStatus
+from ballast.kube import ApiUnavailable
 from tests.builders import job
 from tests.unit.act.api_server import ApiServer, Outcomes, execute
 

@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
 
-from ballast.act.kube import KubeClient, RateLimiter
 from ballast.errors import NotLeading
+from ballast.kube import KubeClient, RateLimiter
 
 POD = "/api/v1/namespaces/ns/pods/p"
 PODS = "/api/v1/namespaces/ns/pods"

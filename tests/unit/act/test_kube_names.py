@@ -8,7 +8,7 @@ import pytest
 from kubernetes.aio.client import ApiException
 
 from ballast.act import paths
-from ballast.act.kube import ApiRefused, ApiUnavailable, _resource, _typed
+from ballast.kube import ApiRefused, ApiUnavailable, _resource, _typed
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.act.kube import ApiRefused, ApiUnavailable, NameTaken
 from ballast.decide.actions import CreateObjects
 from ballast.errors import BallastError
+from ballast.kube import ApiRefused, ApiUnavailable, NameTaken
 from tests.builders import job
 from tests.unit.act.api_server import ApiServer, JsonObject, execute
 

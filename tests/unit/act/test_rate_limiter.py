@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ballast.act.kube import RateLimiter
+from ballast.kube import RateLimiter
 
 
 class Clock:

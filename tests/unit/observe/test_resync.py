@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ballast.act.kube import ApiRefused
+from ballast.kube import ApiRefused
 from ballast.observe import resync
 from ballast.observe.cluster_state import ClusterState, Kind
 from ballast.observe.resync import Resync

@@ -7,7 +7,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from ballast.act.kube import ApiRefused, ApiUnavailable, JsonObject
+from ballast.kube import ApiRefused, ApiUnavailable, JsonObject
 from ballast.leadership import Leadership
 
 LEASE_SECONDS = 15

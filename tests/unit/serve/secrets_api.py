@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ballast.act.kube import ApiRefused
+from ballast.kube import ApiRefused
 from ballast.serve.trust import CONFIGURATION_NAME, SECRET_NAME
 
 JsonObject = dict[str, Any]

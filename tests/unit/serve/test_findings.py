@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ballast.act.kube import ApiRefused, ApiUnavailable
 from ballast.api.podtemplate import PLACEMENT_GATE
+from ballast.kube import ApiRefused, ApiUnavailable
 from ballast.serve.admission import Say
 from ballast.serve.findings import find_out, pod_of
 from tests.unit.serve.reviewed import job

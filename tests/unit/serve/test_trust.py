@@ -12,7 +12,7 @@ from datetime import datetime
 import pytest
 from cryptography import x509
 
-from ballast.act.kube import ApiRefused, ApiUnavailable
+from ballast.kube import ApiRefused, ApiUnavailable
 from ballast.serve.trust import CertificateKeeper, NotInstalled
 from tests.unit.serve.certificate_times import POLICY, START, day
 from tests.unit.serve.secrets_api import CONFIGURATION, SECRET, SecretsApi

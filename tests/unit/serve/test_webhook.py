@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from ballast.act.kube import ApiRefused, ApiUnavailable
 from ballast.errors import UserError
+from ballast.kube import ApiRefused, ApiUnavailable
 from ballast.serve.webhook import Reviewer, application, listen
 from tests.unit.serve.reviewed import manifest, review
 

@@ -10,9 +10,10 @@ a free connection, for a TLS handshake.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -27,6 +28,7 @@ from ballast.errors import BallastError, NotLeading, RetryableError, UserError
 USER_AGENT = "ballast-operator"
 FIELD_MANAGER = "ballast"
 REQUEST_TIMEOUT_SECONDS = 30
+WATCH_SECONDS = 300
 PAGE_SIZE = 500
 MAX_EVENTS = 3
 
@@ -214,7 +216,9 @@ class KubeClient:
         """Read one object."""
         return await self._request("GET", path)
 
-    async def list_pages(self, path: str, label_selector: str | None = None) -> AsyncIterator[JsonObject]:
+    async def list_pages(
+        self, path: str, label_selector: str | None = None, field_selector: str | None = None
+    ) -> AsyncIterator[JsonObject]:
         """Yield a collection page by page; all pages show the same moment.
 
         Raises:
@@ -225,6 +229,8 @@ class KubeClient:
             query = [("limit", str(PAGE_SIZE))]
             if label_selector:
                 query.append(("labelSelector", label_selector))
+            if field_selector:
+                query.append(("fieldSelector", field_selector))
             if token:
                 query.append(("continue", token))
             page = await self._request("GET", path, query=query)
@@ -232,6 +238,49 @@ class KubeClient:
             token = page["metadata"].get("continue") or ""
             if not token:
                 return
+
+    async def watch(
+        self, path: str, resource_version: str, field_selector: str | None = None
+    ) -> AsyncGenerator[tuple[str, JsonObject]]:
+        """Yield (event type, object) for what happens in a collection after a version, until the API server ends it.
+
+        Args:
+            path: of the collection.
+            resource_version: of the list that the watch goes on from.
+            field_selector: only objects of which this holds.
+
+        Raises:
+            ApiRefused: also with status 410, when that version is too old: list again.
+            ApiUnavailable: the connection broke.
+        """
+        query = [
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", resource_version),
+            ("timeoutSeconds", str(WATCH_SECONDS)),
+        ]
+        if field_selector:
+            query.append(("fieldSelector", field_selector))
+        await self._limiter.acquire()
+        try:
+            response = await self._dynamic.request(
+                "get",
+                path,
+                query_params=query,
+                serialize=False,
+                _request_timeout=WATCH_SECONDS + REQUEST_TIMEOUT_SECONDS,
+            )
+            async with contextlib.aclosing(_lines(response.content)) as lines:
+                async for line in lines:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        status = event["object"]
+                        raise ApiRefused(status.get("code", 0), status.get("reason", ""), status.get("message", ""))
+                    yield event["type"], event["object"]
+        except ApiException as error:
+            raise _typed(error) from error
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise ApiUnavailable(f"watch {path}: {error or type(error).__name__}") from error
 
     async def _request(
         self,
@@ -284,6 +333,18 @@ def _asking(fence: Fence) -> aiohttp.TraceConfig:
     hooks.on_request_headers_sent.append(ask)
     hooks.on_request_chunk_sent.append(ask)
     return hooks
+
+
+async def _lines(stream: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
+    """Yield a stream's lines, however long: `StreamReader.readline` gives up at 64 KiB, and objects are larger."""
+    pending = bytearray()
+    async for chunk in stream.iter_any():
+        pending += chunk
+        *complete, rest = pending.split(b"\n")
+        for line in complete:
+            if line:
+                yield bytes(line)
+        pending = rest
 
 
 def in_cluster() -> bool:
