@@ -1,8 +1,8 @@
 """The vendor seam: what the agent asks of a GPU and its driver, in base units and typed errors.
 
-`nvml` implements it for NVIDIA; a second vendor is one more module. What must hold of an implementation: every call goes
-to the board and back before it returns (nothing is cached or queued), a call that changes something changes only what its
-name says, and every failure is one of the errors below. Calls may block; the agent makes them on one thread of their own.
+`nvml` implements it for NVIDIA; a second vendor is one more module. What must hold of an implementation: every call
+goes to the board and back before it returns (nothing is cached or queued), a call that changes something changes only
+what its name says, and every failure is one of the errors below. Calls may block; the agent makes them on one thread.
 """
 
 from __future__ import annotations
