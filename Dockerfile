@@ -1,6 +1,7 @@
 # Ballast's images: one target per process, each with only what that process runs.
 #
 #   docker build --target operator -t localhost/ballast-operator:dev .
+#   docker build --target agent    -t localhost/ballast-agent:dev .
 #   docker build --target trainer  -t localhost/ballast-trainer:dev .
 #
 # BASE_IMAGE needs python3 (3.11 or later) with venv, and CA certificates; its package manager is never called.
@@ -51,9 +52,24 @@ RUN : > README.md \
 
 # Dependencies are installed straight into the final stages' parents: by way of a build stage, 6 GB would be stored
 # twice and compared at every build. The installers live on a tmpfs meanwhile, so that none stays behind (a bind
-# mount from the tools stage would do, but is empty in buildah before 1.29 once that stage is cached).
+# mount from the tools stage would do, but is empty in buildah before 1.29 once that stage is cached). The same steps
+# for each, word for word: a shared stage or an argument would make one image's layer depend on another's.
 FROM runtime AS operator-dependencies
 COPY lock/operator.txt /opt/ballast/requirements.txt
+RUN --mount=type=bind,source=lock/build.txt,target=/lock/build.txt \
+    --mount=type=secret,id=ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \
+    --mount=type=cache,id=ballast-uv,target=/var/cache/uv \
+    --mount=type=tmpfs,target=/tools \
+    python3 -m venv /tools \
+    && PIP_CERT=/etc/ssl/certs/ca-certificates.crt /tools/bin/python -m pip install \
+        --quiet --no-cache-dir --disable-pip-version-check --only-binary=:all: --require-hashes -r /lock/build.txt \
+    && UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy /tools/bin/uv pip install --python /opt/ballast/bin/python \
+        --system-certs --only-binary :all: --require-hashes --compile-bytecode -r /opt/ballast/requirements.txt \
+    && rm -f /opt/ballast/.lock
+
+
+FROM runtime AS agent-dependencies
+COPY lock/agent.txt /opt/ballast/requirements.txt
 RUN --mount=type=bind,source=lock/build.txt,target=/lock/build.txt \
     --mount=type=secret,id=ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=cache,id=ballast-uv,target=/var/cache/uv \
@@ -83,6 +99,15 @@ RUN --mount=type=bind,source=lock/build.txt,target=/lock/build.txt \
 FROM operator-dependencies AS operator
 COPY --from=code /code /opt/ballast
 USER 65532:65532
+WORKDIR /tmp
+ENTRYPOINT ["python", "-m", "ballast"]
+
+
+# The driver's libnvidia-ml.so.1 is in no image: NVIDIA's container runtime puts it in, or the chart's user mounts it.
+# As root, because NVML lets nobody else set a power limit or lock clocks; the chart makes the file system read-only.
+FROM agent-dependencies AS agent
+COPY --from=code /code /opt/ballast
+USER 0:0
 WORKDIR /tmp
 ENTRYPOINT ["python", "-m", "ballast"]
 

@@ -16,6 +16,7 @@ import pytest
 
 from tests.cluster import Cluster, GpuNode
 from tests.cluster.host_state import HostState, other_clusters
+from tests.cluster.node import RealNode
 from tests.cluster.paths import cluster_name
 from tests.cluster.platforms import why_no_real_node
 from tests.e2e.audit import AuditLog
@@ -33,6 +34,8 @@ GPU_NODES = (
     GpuNode("a40-1", "NVIDIA-A40", 4),
 )
 
+REAL_GPU_MODELS = ("V100", "A40")
+
 HASTY = {"BALLAST_RETRY_SECONDS": "1", "BALLAST_RETRY_MAX_SECONDS": "4"}
 
 
@@ -42,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures: list[str] = getattr(item, "fixturenames", [])
         if "cluster" in fixtures:
             item.add_marker(pytest.mark.cluster)
-        if "real_node" in fixtures:
+        if {"real_node", "gpu_nodes"} & set(fixtures):
             item.add_marker(pytest.mark.images)
 
 
@@ -80,6 +83,17 @@ def real_node(cluster: Cluster) -> str:
     cluster.up(real_nodes=1)
     cluster.load_images(["operator", "trainer"])
     return cluster.real_node(1).name
+
+
+@pytest.fixture(scope="session")
+def gpu_nodes(cluster: Cluster) -> dict[str, RealNode]:
+    """Real nodes with four simulated GPUs each, by GPU model, that have the project's images."""
+    obstacle = why_no_real_node()
+    if obstacle:
+        pytest.skip(f"no real node: {obstacle}")
+    cluster.up(gpu_nodes=REAL_GPU_MODELS)
+    cluster.load_images(["operator", "agent", "trainer"])
+    return {model: cluster.gpu_node(model) for model in REAL_GPU_MODELS}
 
 
 @pytest.fixture(scope="session")

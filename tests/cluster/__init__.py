@@ -9,5 +9,6 @@ from __future__ import annotations
 from tests.cluster.cluster import Cluster
 from tests.cluster.errors import ClusterError
 from tests.cluster.gpu_nodes import GpuNode
+from tests.cluster.real_gpus import RealGpus
 
-__all__ = ["Cluster", "ClusterError", "GpuNode"]
+__all__ = ["Cluster", "ClusterError", "GpuNode", "RealGpus"]

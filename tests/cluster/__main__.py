@@ -22,6 +22,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="bring the cluster up, or repair it; seconds once the programs are cached")
     up.add_argument("--real-nodes", type=int, default=1, metavar="N", help="how many real nodes (default 1)")
+    up.add_argument(
+        "--gpu-nodes",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="MODEL[,MODEL]",
+        help="real nodes with simulated GPUs, by model: V100,A40",
+    )
     commands.add_parser("prepare", help="find, download or build the programs, and start nothing")
     commands.add_parser("down", help="remove the cluster and everything it made")
     commands.add_parser("status", help="what runs, and where it is")
@@ -44,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match words.command:
             case "up":
-                cluster.up(real_nodes=words.real_nodes)
+                cluster.up(real_nodes=words.real_nodes, gpu_nodes=words.gpu_nodes)
                 print("\n".join(cluster.status_lines()))
             case "prepare":
                 cluster.prepare()

@@ -80,6 +80,10 @@ class ApiClient:
             )
         }
 
+    def allocatable(self, node: str, resource: str) -> int:
+        """How much of an extended resource a node says that pods can have."""
+        return int(self.get(f"/api/v1/nodes/{node}")["status"].get("allocatable", {}).get(resource, 0))
+
     def endpoints(self, namespace: str, service: str) -> list[str]:
         """The addresses of a Service's ready pods."""
         slices = self.get(f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices")["items"]

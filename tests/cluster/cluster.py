@@ -11,13 +11,14 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.cluster import cgroups, dns, image_store, processes
 from tests.cluster import state as cluster_state
-from tests.cluster.api_client import wait_until
+from tests.cluster.api_client import ApiClient, wait_until
 from tests.cluster.binaries import resolve_all
 from tests.cluster.catalogue import CLIENTS, CONTROL_PLANE, REAL_NODE
 from tests.cluster.commands import run
@@ -26,10 +27,11 @@ from tests.cluster.debian_packages import REAL_NODE_COMMANDS, ensure_host_comman
 from tests.cluster.errors import ClusterError, CommandError, NotReadyError, NotRunningError
 from tests.cluster.gpu_nodes import GpuNode, node_list
 from tests.cluster.network import MAXIMUM_NODES, Network, networks_in_use, remove_networks
-from tests.cluster.node import RealNode, start_and_wait
+from tests.cluster.node import RealNode
 from tests.cluster.paths import cluster_name, clusters_dir
 from tests.cluster.platforms import why_no_real_node
-from tests.cluster.progress import say
+from tests.cluster.progress import say, step
+from tests.cluster.real_gpus import RealGpus, extended
 from tests.cluster.state import ClusterState
 
 
@@ -58,8 +60,8 @@ class Cluster:
         if state is None or not state.control_plane_created:
             return False
         plane = self._plane(state)
-        nodes = (self._node(state, number) for number in range(1, state.real_nodes + 1))
-        return not plane.stopped_components() and plane.api.is_ready() and all(node.running for node in nodes)
+        nodes_run = all(node.running for node in self._nodes(state))
+        return not plane.stopped_components() and plane.api.is_ready() and nodes_run
 
     @property
     def kubeconfig(self) -> Path:
@@ -124,17 +126,15 @@ class Cluster:
             images: Targets of the Dockerfile; all when absent, none when empty.
             archives: Archives of further images.
         """
-        state = self._require_state()
-        for number in range(1, state.real_nodes + 1):
-            node = self._node(state, number)
+        for node in self._nodes(self._require_state()):
             image_store.load_into(node.ctr_command(), node.containerd_root, images, archives=archives)
 
     def log_files(self) -> dict[str, Path]:
         """The log file of every component that has one, by the component's name."""
         state = self._require_state()
         logs = self._plane(state).log_files()
-        for number in range(1, state.real_nodes + 1):
-            logs |= self._node(state, number).log_files()
+        for node in self._nodes(state):
+            logs |= node.log_files()
         return logs
 
     def status_lines(self) -> list[str]:
@@ -156,6 +156,7 @@ class Cluster:
             lines.append(f"stopped     {', '.join(stopped)}")
         if ready:
             lines.append(f"nodes       {', '.join(sorted(plane.api.ready_nodes())) or 'none yet'}")
+        lines += [f"gpus        {gpus.name}: {gpus.gpus} simulated {gpus.model}" for gpus in state.gpu_nodes]
         return lines
 
     # Making and removing it
@@ -172,32 +173,36 @@ class Cluster:
             ensure_host_commands(REAL_NODE_COMMANDS)
         resolve_all((*CONTROL_PLANE, *(() if obstacle else REAL_NODE), *CLIENTS))
 
-    def up(self, *, real_nodes: int = 1) -> None:
+    def up(self, *, real_nodes: int = 1, gpu_nodes: Sequence[RealGpus | str] = ()) -> None:
         """Brings the cluster up, or repairs it; on a running one it changes nothing.
 
         Args:
-            real_nodes: How many real nodes there are to be at least.
+            real_nodes: How many real nodes without GPUs there are to be at least; one where there are some with GPUs.
+            gpu_nodes: The real nodes with simulated GPUs that there are to be at least, by model: `("V100", "A40")`.
 
         Raises:
             ClusterError: It cannot be brought up.
         """
         obstacle = why_no_real_node()
-        if obstacle and real_nodes:
+        if obstacle and (real_nodes or gpu_nodes):
             say(f"coming up without a real node: {obstacle}")
-            real_nodes = 0
-        if real_nodes > MAXIMUM_NODES:
-            raise ClusterError(f"{real_nodes} real nodes are asked for", remedy=f"At most {MAXIMUM_NODES} can be had")
+            real_nodes, gpu_nodes = 0, ()
+        # Cluster DNS does not run beside GPUs.
+        real_nodes = max(real_nodes, 1 if gpu_nodes else 0)
+        extended((), gpu_nodes, plain_nodes=real_nodes, most=MAXIMUM_NODES)  # refuses before anything is made
         with cluster_state.locked(self.folder):
             state = self._state() or self._allocate(networked=obstacle is None)
             if real_nodes and not state.networked:
                 say("the cluster was made where there could be no real node, and is made anew")
                 self._remove_everything()
                 state = self._allocate(networked=True)
-            state = self._remember(state, real_nodes=max(state.real_nodes, real_nodes))
+            real_nodes = max(state.real_nodes, real_nodes)
+            with_gpus = extended(state.gpu_nodes, gpu_nodes, plain_nodes=real_nodes, most=MAXIMUM_NODES)
+            state = self._remember(state, real_nodes=real_nodes, gpu_nodes=with_gpus)
             state = self._ensure_binaries(state)
             if state.networked and _network(state).ensure_switch():
-                for number in range(1, state.real_nodes + 1):
-                    self._node(state, number).kill()
+                for node in self._nodes(state):
+                    node.kill()
             state = self._ensure_control_plane(state)
             self._ensure_real_nodes(state)
 
@@ -207,9 +212,32 @@ class Cluster:
         self.up(real_nodes=number)
         return self.real_node(number).name
 
+    def add_real_gpu_node(self, gpus: RealGpus) -> str:
+        """Adds one more real node with simulated GPUs to the running cluster and returns its name."""
+        present = self._require_state().gpu_nodes
+        self.up(gpu_nodes=[*(node.model for node in present), gpus])
+        return self._require_state().gpu_nodes[len(present)].name
+
     def real_node(self, number: int) -> RealNode:
-        """A real node of this cluster, by its number from 1."""
-        return self._node(self._require_state(), number)
+        """A real node without GPUs of this cluster, by its number from 1."""
+        state = self._require_state()
+        return RealNode(self.folder, state, _network(state), number)
+
+    def gpu_node(self, name: str) -> RealNode:
+        """A real node with simulated GPUs, by its name, or the first of a GPU model.
+
+        Raises:
+            ClusterError: There is none.
+        """
+        state = self._require_state()
+        for gpus in state.gpu_nodes:
+            if name in {gpus.name, gpus.model}:
+                return RealNode(self.folder, state, _network(state), gpus.number, gpus)
+        known = ", ".join(gpus.name for gpus in state.gpu_nodes) or "none"
+        raise ClusterError(
+            f"there is no real node with GPUs {name!r}, but {known}",
+            remedy="Add it with `python -m tests.cluster up --gpu-nodes MODEL`",
+        )
 
     def down(self) -> None:
         """Removes the cluster and everything it made; does nothing where there is none."""
@@ -259,21 +287,19 @@ class Cluster:
                 return state
         state = self._remember(state, control_plane_created=False)
         # Nodes of an earlier control plane trust its authority, and are worth nothing without it.
-        for number in range(1, state.real_nodes + 1):
-            self._node(state, number).remove()
+        for node in self._nodes(state):
+            node.remove()
         plane.create()
         return self._remember(state, control_plane_created=True)
 
     def _ensure_real_nodes(self, state: ClusterState) -> None:
-        if not state.real_nodes:
+        nodes = self._nodes(state)
+        if not nodes:
             return
         plane = self._plane(state)
-        numbers = list(range(1, state.real_nodes + 1))
         ready = plane.api.ready_nodes()
-        for number in numbers:
-            node = self._node(state, number)
-            if not (node.running and node.name in ready):
-                start_and_wait(node, plane.api, pki=plane.pki, others=numbers)
+        stopped = [node for node in nodes if not (node.running and node.name in ready)]
+        _start_and_wait(stopped, plane.api, pki=plane.pki, others=[node.number for node in nodes])
         if not dns.answers(plane.api):
             self.kubectl("apply", "--server-side", "-f", "-", stdin=dns.manifests())
             wait_until(
@@ -283,8 +309,11 @@ class Cluster:
                 remedy=f"See `python -m tests.cluster kubectl -n {dns.NAMESPACE} describe pods`",
             )
 
-    def _node(self, state: ClusterState, number: int) -> RealNode:
-        return RealNode(self.folder, state, _network(state), number)
+    def _nodes(self, state: ClusterState) -> list[RealNode]:
+        """All real nodes, those without GPUs first."""
+        network = _network(state)
+        plain = [RealNode(self.folder, state, network, number) for number in range(1, state.real_nodes + 1)]
+        return plain + [RealNode(self.folder, state, network, gpus.number, gpus) for gpus in state.gpu_nodes]
 
     def _plane(self, state: ClusterState) -> ControlPlane:
         return ControlPlane(self.folder, state, _host_address(state))
@@ -297,6 +326,19 @@ class Cluster:
         if state is None or not state.control_plane_created:
             raise NotRunningError(f"cluster {self.name} is not up", remedy="Start it with `python -m tests.cluster up`")
         return state
+
+
+def _start_and_wait(nodes: Sequence[RealNode], api: ApiClient, *, pki: Path, others: list[int]) -> None:
+    """Starts nodes side by side and waits until they are ready."""
+    if not nodes:
+        return
+    names = " and ".join(node.name for node in nodes)
+    with step(f"starting the real node{'s'[: len(nodes) - 1]} {names}", estimate_seconds=8 + 4 * len(nodes)):
+        began = float(int(time.time()))  # the API keeps whole seconds
+        for node in nodes:
+            node.start(pki=pki, others=others)
+        for node in nodes:
+            node.wait_until_ready(api, since=began)
 
 
 def _network(state: ClusterState) -> Network:

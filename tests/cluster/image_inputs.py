@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.errors import ClusterError
+from tests.cluster.image_recipe import recipe
 
 DOCKERFILE = "Dockerfile"
 #: The code that lies over the dependencies, the same in every image.
@@ -44,6 +45,11 @@ class Target:
     cold_gigabytes: float = 1.0
 
     @property
+    def dependencies(self) -> str:
+        """The stage of the Dockerfile with the large layers, over which only code is laid."""
+        return f"{self.name}-dependencies"
+
+    @property
     def image(self) -> str:
         """The name by which pods ask for it."""
         return f"localhost/ballast-{self.name}:dev"
@@ -57,6 +63,7 @@ TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
         Target("operator", "lock/operator.txt", cold_seconds=40, warm_seconds=8),
+        Target("agent", "lock/agent.txt", cold_seconds=40, warm_seconds=8),
         # Downloading 3.3 GB, installing 5.9 GB, storing them as a layer.
         Target("trainer", "lock/trainer.txt", cold_seconds=300, warm_seconds=8, cold_gigabytes=28),
     )
@@ -68,7 +75,8 @@ class Digests:
     """What identifies a build.
 
     Attributes:
-        dependencies: Of the base, the recipe and the lock file: builds that share it share their large layers.
+        dependencies: Of the base, the recipe of the target's dependencies and the lock file: builds that share it
+            share their large layers, whatever else changes in the Dockerfile.
         content: Of everything.
     """
 
@@ -84,8 +92,9 @@ def digests(target: Target, base: str, checkout: Path) -> Digests:
         base: What identifies its base image.
         checkout: Where the files are.
     """
-    dependencies = _digest([base], checkout, [DOCKERFILE, target.lock])
-    return Digests(dependencies, _digest([target.name, dependencies], checkout, CODE))
+    dockerfile = checkout / DOCKERFILE
+    dependencies = _digest([base, recipe(dockerfile, target.dependencies)], checkout, [target.lock])
+    return Digests(dependencies, _digest([target.name, dependencies, recipe(dockerfile, target.name)], checkout, CODE))
 
 
 def write_context(target: Target, checkout: Path, folder: Path) -> None:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -24,9 +26,20 @@ from tests.cluster.debian_packages import find_command
 from tests.cluster.errors import ClusterError, NotRunningError
 from tests.cluster.network import Network, namespace_path
 from tests.cluster.pki import write_client_kubeconfig
-from tests.cluster.progress import step
+from tests.cluster.real_gpus import (
+    GPU_PROGRAM,
+    RESOURCE,
+    RealGpus,
+    daemon_command,
+    gpu_control,
+    kubelet_arguments,
+    lay_out_gpus,
+)
 from tests.cluster.state import ClusterState
 from tests.cluster.system_images import PAUSE_IMAGE, system_image_archives
+
+if TYPE_CHECKING:
+    from tests.nvmlsim.node import GpuNodeControl
 
 READY_TIMEOUT_SECONDS = 120.0
 CLUSTER_DOMAIN = "cluster.local"
@@ -46,16 +59,20 @@ class RealNode:
         state: What is remembered about the cluster.
         network: The cluster's network.
         number: The node's number, from 1.
+        gpus: Its simulated GPUs, if it has any.
     """
 
-    def __init__(self, cluster_folder: Path, state: ClusterState, network: Network, number: int) -> None:
-        self.name = f"real-{number}"
+    def __init__(
+        self, cluster_folder: Path, state: ClusterState, network: Network, number: int, gpus: RealGpus | None = None
+    ) -> None:
+        self.name = gpus.name if gpus else f"real-{number}"
         self.number = number
+        self._gpus = gpus
         self.folder = cluster_folder / "nodes" / self.name
         self._cluster_folder = cluster_folder
         self._state = state
         self._network = network
-        self.cgroup = f"{state.name}-{self.name}"
+        self.cgroup = f"{state.name}-real-{number}"
 
     @property
     def running(self) -> bool:
@@ -82,6 +99,8 @@ class RealNode:
             folder.mkdir(parents=True, exist_ok=True)
         self._write_credentials(pki)
         self._write_files(pki)
+        if self._gpus is not None:
+            lay_out_gpus(self.folder, self._gpus, control_group=self.cgroup)
         # fmt: off
         command: list[str | Path] = [
             find_command("nsenter") or "nsenter", f"--net={namespace_path(self._network.node_namespace(self.number))}",
@@ -104,6 +123,40 @@ class RealNode:
             timeout_seconds=READY_TIMEOUT_SECONDS,
             remedy=f"See the logs in {self.folder / 'logs'}",
         )
+        if self._gpus is not None:
+            wait_until(
+                lambda: api.allocatable(self.name, RESOURCE) == self.gpus.devices,
+                f"{self.gpus.devices} GPUs on the node {self.name}",
+                timeout_seconds=READY_TIMEOUT_SECONDS,
+                remedy=f"See {self.folder / 'logs' / GPU_PROGRAM}.log",
+            )
+
+    @property
+    def gpus(self) -> GpuNodeControl:
+        """Its simulated GPUs.
+
+        Raises:
+            ClusterError: It has none.
+        """
+        if self._gpus is None:
+            raise ClusterError(f"the real node {self.name} has no GPUs", remedy="Ask for `cluster.gpu_node(MODEL)`")
+        return gpu_control(self.folder)
+
+    def kill_program(self, name: str) -> None:
+        """Kills a program of the node, as a crash would; the node's init starts it again.
+
+        Args:
+            name: `kubelet`, `kube-proxy`, or `gpus`.
+
+        Raises:
+            NotRunningError: It does not run.
+        """
+        programs: dict[str, list[str]] = json.loads(self._config_file.read_text())["programs"]
+        for pid, command in processes.marked(self._cluster_folder).items():
+            if str(self.folder) in command and " ".join(programs[name]).endswith(command):
+                os.kill(pid, signal.SIGKILL)
+                return
+        raise NotRunningError(f"{name} does not run on {self.name}", remedy=f"See {self.folder / 'logs'}")
 
     def kill(self) -> None:
         """Kills the node as a power cut would, and removes its control groups."""
@@ -206,15 +259,23 @@ class RealNode:
             "import_archives": self._archives_to_import(),
             "imported": str(self._imported),
             "import_command": [binaries["ctr"], "--address", _CONTAINERD_SOCKET, "-n", "k8s.io", "images", "import"],
+            "programs": self._programs(etc),
+        }
+        self._config_file.write_text(json.dumps(config, indent=2))
+
+    def _programs(self, etc: Path) -> dict[str, list[str]]:
+        """The commands of what runs for ever once containerd does, in the order in which they start."""
+        binaries = self._state.binaries
+        programs = {
             "kubelet": [
                 binaries["kubelet"],
                 f"--config={etc / 'kubelet.yaml'}",
                 f"--kubeconfig={self._kubelet_kubeconfig}",
                 f"--hostname-override={self.name}",
                 f"--node-ip={self._network.node_address(self.number)}",
-                "--node-labels=type=real",
+                *kubelet_arguments(self._gpus),
             ],
-            "kube_proxy": [
+            "kube-proxy": [
                 binaries["kube-proxy"],
                 f"--kubeconfig={self._proxy_kubeconfig}",
                 "--proxy-mode=iptables",
@@ -226,7 +287,9 @@ class RealNode:
                 "--conntrack-tcp-timeout-close-wait=0",
             ],
         }
-        self._config_file.write_text(json.dumps(config, indent=2))
+        if self._gpus is not None:
+            programs[GPU_PROGRAM] = daemon_command(self.folder)
+        return programs
 
     @property
     def _imported(self) -> Path:
@@ -298,8 +361,11 @@ state = "/run/containerd"
 
     def render_kubelet(self, client_ca: Path) -> str:
         """The kubelet's configuration."""
+        # A change of the GPUs would be told up to ten seconds late.
+        quick = {"nodeStatusUpdateFrequency": "1s", "nodeStatusReportFrequency": "5m"} if self._gpus else {}
         return yaml.safe_dump(
             {
+                **quick,
                 "apiVersion": "kubelet.config.k8s.io/v1beta1",
                 "kind": "KubeletConfiguration",
                 "authentication": {
@@ -319,7 +385,9 @@ state = "/run/containerd"
                 "failCgroupV1": False,
                 "failSwapOn": False,
                 # /dev/kmsg may be missing, and limits may be fixed: with this gate a kubelet goes on without.
-                "featureGates": {"KubeletInUserNamespace": True},
+                "featureGates": {"KubeletInUserNamespace": True, "KubeletCrashLoopBackOffMax": True},
+                # What a test has killed is to come back at once, however often.
+                "crashLoopBackOff": {"maxContainerRestartPeriod": "1s"},
                 # Images come with the node and cannot be pulled again: never collect them.
                 "imageGCHighThresholdPercent": 100,
                 "imageGCLowThresholdPercent": 99,
@@ -329,11 +397,3 @@ state = "/run/containerd"
             },
             sort_keys=False,
         )
-
-
-def start_and_wait(node: RealNode, api: ApiClient, *, pki: Path, others: list[int]) -> None:
-    """Starts a node and waits until it is ready."""
-    with step(f"starting the real node {node.name}", estimate_seconds=12):
-        began = float(int(time.time()))  # the API keeps whole seconds
-        node.start(pki=pki, others=others)
-        node.wait_until_ready(api, since=began)

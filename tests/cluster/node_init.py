@@ -1,4 +1,4 @@
-"""The first process of a real node: prepares its mounts, then runs containerd, the kubelet and kube-proxy.
+"""The first process of a real node: prepares its mounts, then runs containerd, the kubelet and the others.
 
 Runs inside the node's network, mount, PID and UTS namespaces, as a script of its own (`node.py` starts it, with one
 JSON file as argument), and imports nothing but the standard library. It restarts what dies and reaps what is orphaned,
@@ -48,8 +48,9 @@ def main() -> NoReturn:
     imports = [supervisor.run_once("image-import", [*config["import_command"], archive]) for archive in archives]
     if archives and all(imports):
         Path(config["imported"]).write_text("\n".join(archives))
-    supervisor.start("kubelet", config["kubelet"])
-    supervisor.start("kube-proxy", config["kube_proxy"])
+    programs: dict[str, list[str]] = config["programs"]
+    for name, command in programs.items():
+        supervisor.start(name, command)
     supervisor.supervise()
 
 

@@ -1,8 +1,8 @@
 """Prometheus' configuration: what it scrapes, and how often.
 
-Pods on real nodes are scraped by the usual annotations (`prometheus.io/scrape`, `/port`, `/path`, `/scheme`); simulated
-pods have addresses that lead nowhere and are left out. Invariant: a series of a pod always has the labels `namespace`,
-`pod` and `node`.
+Pods on real nodes are scraped by the usual annotations (`prometheus.io/scrape`, `/port`, `/path`, `/scheme`), and as
+often as `prometheus.io/interval` says where a pod has it; simulated pods have addresses that lead nowhere and are left
+out. Invariant: a series of a pod always has the labels `namespace`, `pod` and `node`.
 """
 
 from __future__ import annotations
@@ -75,6 +75,14 @@ def prometheus_config(ports: Mapping[str, int], *, pki: Path, kubeconfig: Path) 
                 "regex": "(.+)",
                 "target_label": "__metrics_path__",
             },
+            *(
+                {
+                    "source_labels": [_ANNOTATION + "interval"],
+                    "regex": "(.+)",
+                    "target_label": label,
+                }
+                for label in ("__scrape_interval__", "__scrape_timeout__")
+            ),
             # One target a pod: its address and the annotated port, whatever ports its containers declare.
             {
                 "source_labels": ["__meta_kubernetes_pod_ip", _ANNOTATION + "port"],

@@ -20,6 +20,7 @@ from typing import Any
 
 from tests.cluster.errors import ClusterError
 from tests.cluster.progress import say
+from tests.cluster.real_gpus import RealGpus
 
 STATE_FILE = "state.json"
 BLOCKS = 256
@@ -48,7 +49,8 @@ class ClusterState:
         binaries: Path by program name.
         control_plane_created: kwokctl has written the control plane's configuration completely.
         networked: The machine can run real nodes, and the control plane is reachable from them.
-        real_nodes: How many real nodes there are to be.
+        real_nodes: How many real nodes without GPUs there are to be.
+        gpu_nodes: The real nodes with simulated GPUs that there are to be.
     """
 
     name: str
@@ -58,6 +60,7 @@ class ClusterState:
     control_plane_created: bool = False
     networked: bool = False
     real_nodes: int = 0
+    gpu_nodes: tuple[RealGpus, ...] = ()
 
     def with_changes(self, **changes: Any) -> ClusterState:
         """A copy with some fields replaced."""
@@ -83,10 +86,11 @@ def parse(text: str) -> ClusterState:
     """
     try:
         fields = json.loads(text)
-        state = ClusterState(**fields)
+        gpu_nodes = tuple(RealGpus.parse(node) for node in fields.pop("gpu_nodes", ()))
+        state = ClusterState(**fields, gpu_nodes=gpu_nodes)
         ports = set(state.ports)
         valid = isinstance(state.block, int) and 0 <= state.block < BLOCKS and set(PORT_NAMES) <= ports
-    except (ValueError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ClusterError(f"not a cluster's state: {error}") from error
     if not valid:
         raise ClusterError(f"not a cluster's state: block {state.block!r}, ports {sorted(ports)}")

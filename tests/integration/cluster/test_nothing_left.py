@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 def test_down_removes_everything(nothing_left: Cluster) -> None:
     rules = iptables_rules()
-    nothing_left.up(real_nodes=1)
+    nothing_left.up(real_nodes=1, gpu_nodes=["V100"])
     assert iptables_rules() == rules
     assert nothing_left.running
 

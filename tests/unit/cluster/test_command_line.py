@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster import Cluster
 from tests.cluster.__main__ import main
 from tests.cluster.errors import ClusterError
 from tests.cluster.paths import cluster_name
@@ -50,3 +51,10 @@ def test_a_name_that_cannot_name_kernel_objects_is_refused(name: str, monkeypatc
     monkeypatch.setenv("BALLAST_CLUSTER", name)
     with pytest.raises(ClusterError, match="DNS label"):
         cluster_name()
+
+
+def test_gpu_nodes_are_named_by_their_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(Cluster, "up", lambda _self, **options: asked.update(options))
+    assert main(["up", "--gpu-nodes", "V100,A40"]) == 0
+    assert asked == {"real_nodes": 1, "gpu_nodes": ["V100", "A40"]}

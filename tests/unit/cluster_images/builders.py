@@ -11,11 +11,25 @@ from tests.cluster.image_inputs import Target
 
 TARGET = Target("operator", "lock/operator.txt", cold_seconds=1, warm_seconds=1)
 
+DOCKERFILE = """\
+ARG BASE_IMAGE=example.com/base:1
+FROM ${BASE_IMAGE} AS runtime
+FROM runtime AS code
+RUN make the code
+FROM runtime AS operator-dependencies
+RUN install what the operator needs
+FROM runtime AS trainer-dependencies
+RUN install what the trainer needs
+FROM operator-dependencies AS operator
+COPY --from=code /code /opt
+FROM trainer-dependencies AS trainer
+COPY --from=code /code /opt
+"""
+
 
 def a_checkout(folder: Path) -> Path:
     """A checkout that has every input of an image."""
     for name in (
-        "Dockerfile",
         "LICENSE",
         "README.md",
         "pyproject.toml",
@@ -29,6 +43,7 @@ def a_checkout(folder: Path) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"the content of {name}\n")
+    (folder / "Dockerfile").write_text(DOCKERFILE)
     return folder
 
 

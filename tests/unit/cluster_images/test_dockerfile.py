@@ -22,8 +22,9 @@ def stage(name: str) -> str:
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
-def test_an_image_runs_as_the_unprivileged_user(target: str) -> None:
-    assert re.findall(r"^USER (\S+)$", stage(target), re.MULTILINE) == ["65532:65532"]
+def test_only_the_agent_runs_as_root(target: str) -> None:
+    user = "0:0" if target == "agent" else "65532:65532"
+    assert re.findall(r"^USER (\S+)$", stage(target), re.MULTILINE) == [user]
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
@@ -37,6 +38,11 @@ def test_the_dependencies_depend_on_nothing_but_their_lock(target: str) -> None:
     dependencies = stage(f"{target}-dependencies")
     assert re.findall(r"^COPY (\S+)", dependencies, re.MULTILINE) == [TARGETS[target].lock]
     assert "--require-hashes" in dependencies
+
+
+def test_the_dependencies_of_all_images_are_installed_alike() -> None:
+    steps = {stage(target.dependencies).replace(target.lock, "LOCK") for target in TARGETS.values()}
+    assert len(steps) == 1
 
 
 def test_the_package_manager_is_never_called() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.image_inputs import digests, write_context
+from tests.cluster.image_inputs import Digests, digests, write_context
 from tests.unit.cluster_images.builders import TARGET, a_checkout
 
 
@@ -21,14 +21,53 @@ def test_a_change_of_code_changes_the_content_but_not_the_dependencies(tmp_path:
     assert after.content != before.content
 
 
-@pytest.mark.parametrize("changed", ["lock/operator.txt", "Dockerfile"])
-def test_a_change_of_the_recipe_changes_both(tmp_path: Path, changed: str) -> None:
+def test_another_lock_changes_both(tmp_path: Path) -> None:
     checkout = a_checkout(tmp_path)
     before = digests(TARGET, "base", checkout)
-    (checkout / changed).write_text("something else")
+    (checkout / "lock/operator.txt").write_text("something else")
     after = digests(TARGET, "base", checkout)
     assert after.dependencies != before.dependencies
     assert after.content != before.content
+
+
+def _edited(checkout: Path, words: str, replacement: str) -> Digests:
+    """The digests once the Dockerfile says something else."""
+    dockerfile = checkout / "Dockerfile"
+    assert words in dockerfile.read_text()
+    dockerfile.write_text(dockerfile.read_text().replace(words, replacement))
+    return digests(TARGET, "base", checkout)
+
+
+@pytest.mark.parametrize("words", ["install what the operator needs", "FROM ${BASE_IMAGE} AS runtime"])
+def test_another_recipe_of_its_dependencies_changes_both(tmp_path: Path, words: str) -> None:
+    checkout = a_checkout(tmp_path)
+    before = digests(TARGET, "base", checkout)
+    after = _edited(checkout, words, f"{words}\nENV SOMETHING=else")
+    assert after.dependencies != before.dependencies
+    assert after.content != before.content
+
+
+@pytest.mark.parametrize("words", ["make the code", "FROM operator-dependencies AS operator"])
+def test_another_recipe_of_the_code_changes_the_content_alone(tmp_path: Path, words: str) -> None:
+    checkout = a_checkout(tmp_path)
+    before = digests(TARGET, "base", checkout)
+    after = _edited(checkout, words, f"{words}\nENV SOMETHING=else")
+    assert after.dependencies == before.dependencies
+    assert after.content != before.content
+
+
+@pytest.mark.parametrize("words", ["install what the trainer needs", "FROM trainer-dependencies AS trainer"])
+def test_another_images_recipe_changes_nothing(tmp_path: Path, words: str) -> None:
+    """So that a new image does not have the 5.9 GB of another built again."""
+    checkout = a_checkout(tmp_path)
+    before = digests(TARGET, "base", checkout)
+    assert _edited(checkout, words, f"{words}\nENV SOMETHING=else") == before
+
+
+def test_a_comment_in_the_recipe_changes_nothing(tmp_path: Path) -> None:
+    checkout = a_checkout(tmp_path)
+    before = digests(TARGET, "base", checkout)
+    assert _edited(checkout, "RUN make the code", "# why\nRUN make the code") == before
 
 
 def test_another_base_changes_both(tmp_path: Path) -> None:

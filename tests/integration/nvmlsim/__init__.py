@@ -1,0 +1,1 @@
+"""Simulated GPUs on real nodes: a real kubelet hands them out, containers load them, limits slow containers."""

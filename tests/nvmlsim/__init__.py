@@ -1,0 +1,1 @@
+"""A simulated NVML: the library that the real `pynvml` loads, and the physics behind it (README.md)."""
