@@ -27,6 +27,7 @@ from ballast.decide.snapshot import (
     Ahead,
     Context,
     GangRequest,
+    HeldGpu,
     Job,
     Lane,
     Node,
@@ -213,6 +214,7 @@ class JobBuilder:
     rank: int = 0
     place: Ahead | None = None
     deleted: bool = False
+    held_gpus: Mapping[str, tuple[HeldGpu, ...]] = field(default_factory=dict)
 
     # what it asks for
 
@@ -248,6 +250,10 @@ class JobBuilder:
     def minimizing(self, objective: str) -> JobBuilder:
         """With an objective of placement."""
         return replace(self, energy={**self.energy, "objective": objective})
+
+    def at_point(self, **operating_point: Any) -> JobBuilder:
+        """With an operating point, as manifests spell it."""
+        return replace(self, energy={**self.energy, "operatingPoint": operating_point})
 
     def slowed_by_at_most(self, percent: int) -> JobBuilder:
         """With a limit on the slowdown."""
@@ -415,6 +421,10 @@ class JobBuilder:
         """Some of whose Jobs, or which itself, are being deleted at this moment."""
         return replace(self, removing=frozenset(uids))
 
+    def holding(self, gpus: Mapping[str, tuple[HeldGpu, ...]]) -> JobBuilder:
+        """Whose pods, by UID, agents have seen to hold these GPUs."""
+        return replace(self, held_gpus=gpus)
+
     def at_place(self, jobs: int, gpus: int) -> JobBuilder:
         """At a place in the queue, with so many GPUs asked for up to and with it."""
         return replace(self, place=Ahead(jobs, gpus))
@@ -481,6 +491,7 @@ class JobBuilder:
             ungating=self.ungating,
             removing=self.removing,
             ahead=self.place,
+            held_gpus=self.held_gpus,
         )
 
     def job_manifest(self, version: int = 1, **conditions: str) -> JsonObject:

@@ -1,4 +1,4 @@
-"""The `ballast` command: `ballast operator` runs the operator."""
+"""The `ballast` command: each of Ballast's processes is a subcommand."""
 
 from __future__ import annotations
 
@@ -7,66 +7,192 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
+S = TypeVar("S", bound="BaseSettings")
+
+BAD_SETTINGS = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand and return the exit code."""
+    options = _parser().parse_args(argv)
+    # In a container this is process 1, which ignores SIGTERM until it says otherwise; what follows takes seconds.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    command: Callable[[argparse.Namespace], int] = options.run
+    return command(options)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ballast", description="Energy-aware training on Kubernetes.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser(
+    operator = commands.add_parser(
         "operator",
         help="run the operator",
         description="Run the operator: in a pod as its service account, elsewhere by the kubeconfig. "
         "Settings are environment variables; see --settings.",
-    ).add_argument("--settings", action="store_true", help="print every setting with its default, and exit")
-    options = parser.parse_args(argv)
-    # In a container this is process 1, which ignores SIGTERM until it says otherwise; what follows takes seconds.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    # Imported here so that --help answers at once.
+    )
+    operator.add_argument("--settings", action="store_true", help="print every setting with its default, and exit")
+    operator.set_defaults(run=_operator)
+    agent = commands.add_parser(
+        "agent",
+        help="run a node's agent, or look at the node's GPUs",
+        description="Run the agent of a node: it meters GPUs and CPUs, and sets and restores operating points. "
+        "Settings are environment variables; see --settings.",
+    )
+    instead = agent.add_mutually_exclusive_group()
+    instead.add_argument("--settings", action="store_true", help="print every setting with its default, and exit")
+    instead.add_argument(
+        "--check", action="store_true", help="tell what the GPUs and CPUs are and can do; reads only, needs no cluster"
+    )
+    instead.add_argument(
+        "--restore",
+        action="store_true",
+        help="give every GPU what it had before an agent changed it, and exit; no agent may run on the node",
+    )
+    agent.add_argument(
+        "--seconds", type=_seconds, default=5.0, metavar="N", help="with --check: how long to compare counter and power"
+    )
+    agent.add_argument("--json", action="store_true", help="with --check: print one JSON object")
+    agent.set_defaults(run=_agent)
+    uninstall = commands.add_parser(
+        "uninstall",
+        help="let go of the cluster before Ballast is removed from it",
+        description="Stop the operator, wait until every agent has given its GPUs what they had, and remove what Helm "
+        "does not know of. `helm uninstall` runs this by itself.",
+    )
+    uninstall.add_argument(
+        "--timeout-seconds", type=_seconds, default=120.0, metavar="N", help="how long to wait for agents (default 120)"
+    )
+    uninstall.set_defaults(run=_uninstall)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from above 0 to 3600")
+    return value
+
+
+# Each imports what it needs, so that --help answers at once, and an image needs only what its process runs.
+
+
+def _operator(options: argparse.Namespace) -> int:
     from ballast.settings import OperatorSettings
 
     if options.settings:
-        for name, field in OperatorSettings.model_fields.items():
-            default = field.get_default(call_default_factory=True)
-            print(f"BALLAST_{name.upper():25} {default!s:16} {field.description}")
-        return 0
-    return _operate()
+        return _print_settings(OperatorSettings)
+    settings = _read_settings(OperatorSettings)
+    if settings is None:
+        return BAD_SETTINGS
+    from ballast import logs
+    from ballast.operator import run
+
+    logs.configure(settings.log_level, settings.log_format)
+    return _run_to_the_end(run(settings), "operator")
 
 
-def _operate() -> int:
+def _agent(options: argparse.Namespace) -> int:
+    from ballast.agent.settings import AgentSettings
+
+    if options.settings:
+        return _print_settings(AgentSettings)
+    if options.check:
+        if _read_settings(AgentSettings, node_name="this") is None:
+            return BAD_SETTINGS
+        from ballast.agent.check import run_check
+
+        return run_check(options, sys.stdout)
+    settings = _read_settings(AgentSettings)
+    if settings is None:
+        return BAD_SETTINGS
+    from ballast import logs
+    from ballast.agent.agent import restore, run
+
+    logs.configure(settings.log_level, settings.log_format)
+    if options.restore:
+        return restore(settings, sys.stdout)
+    return _run_to_the_end(run(settings), "agent")
+
+
+def _uninstall(options: argparse.Namespace) -> int:
+    from ballast import logs
+    from ballast.kube import KubeClient
+    from ballast.settings import own_namespace
+    from ballast.uninstall import uninstall
+
+    async def run() -> int:
+        async with await KubeClient.connect(user_agent="ballast-uninstall") as kube:
+            return await uninstall(kube, own_namespace(), options.timeout_seconds)
+
+    logs.configure("INFO", "text")
+    return _run_to_the_end(run(), "uninstalling")
+
+
+def _print_settings(kind: type[BaseSettings]) -> int:
+    from pydantic_core import PydanticUndefined
+
+    prefix = kind.model_config.get("env_prefix", "")
+    for name, field in kind.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = "(none)" if default in (None, PydanticUndefined) else str(default)
+        print(f"{prefix + name.upper():33} {shown:16} {field.description}")
+    return 0
+
+
+def _read_settings(kind: type[S], **given: Any) -> S | None:
+    """Return the settings, or None after having said what is wrong with them.
+
+    Args:
+        kind: which process's.
+        given: settings that go before the environment.
+    """
     from pydantic import ValidationError
 
-    from ballast import logs
-    from ballast.errors import NotLeading, UserError
-    from ballast.operator import run
-    from ballast.settings import OperatorSettings
-
     try:
-        settings = OperatorSettings()
+        return kind(**given)
     except ValidationError as error:
+        prefix = kind.model_config.get("env_prefix", "")
         for problem in error.errors():
             name = "_".join(str(part) for part in problem["loc"]).upper()
-            if name:
-                print(f"ballast: BALLAST_{name}: {problem['msg']} (is {problem['input']!r})", file=sys.stderr)
+            if problem["type"] == "missing":
+                print(
+                    f"ballast: {prefix}{name} is not set: {kind.model_fields[name.lower()].description}",
+                    file=sys.stderr,
+                )
+            elif name:
+                print(f"ballast: {prefix}{name}: {problem['msg']} (is {problem['input']!r})", file=sys.stderr)
             else:  # what several settings say together: the message names them
                 print(f"ballast: {problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)
-        return 2
-    logs.configure(settings.log_level, settings.log_format)
+        return None
+
+
+def _run_to_the_end(process: Coroutine[Any, Any, int | None], name: str) -> int:
+    """Run a process until it ends; return the exit code, having said why if it ended badly."""
+    from ballast.errors import NotLeading, UserError
+
     code = 0
     try:
-        asyncio.run(run(settings))
+        code = asyncio.run(process) or 0
     except* UserError as group:
         for mistake in _flat(group):
             print(f"ballast: {mistake}", file=sys.stderr)
-        code = 2
+        code = BAD_SETTINGS
     except* NotLeading as group:
         logging.getLogger(__name__).error(  # noqa: TRY400 - where it was noticed tells nothing
             "this process leads no longer and ends: another one goes on", extra={"error": str(_flat(group)[0])}
         )
         code = code or 1
     except* Exception as group:
-        logging.getLogger(__name__).critical("a part of the operator died, so it ends", exc_info=group)
+        logging.getLogger(__name__).critical("a part of the %s died, so it ends", name, exc_info=group)
         code = code or 1
     return code
 

@@ -77,6 +77,7 @@ class KubeClient:
         requests_per_second: the sustained limit; a second's worth may be sent at once.
         on_request: told the verb, the resource and the HTTP status of every request that was answered.
         fence: asked before each write is sent.
+        field_manager: as whom it applies.
     """
 
     def __init__(
@@ -85,7 +86,9 @@ class KubeClient:
         requests_per_second: float = 50.0,
         on_request: Callable[[str, str, int], None] = lambda verb, resource, status: None,
         fence: Fence = lambda: None,
+        field_manager: str = FIELD_MANAGER,
     ) -> None:
+        self._field_manager = field_manager
         # The package reads this where it makes its connections, which is at the first request.
         client.configuration.trace_configs = [_asking(fence)]
         self._fence = fence
@@ -101,6 +104,9 @@ class KubeClient:
         on_request: Callable[[str, str, int], None] = lambda verb, resource, status: None,
         fence: Fence = lambda: None,
         identity: str = "",
+        *,
+        user_agent: str = USER_AGENT,
+        field_manager: str = FIELD_MANAGER,
     ) -> Self:
         """Connect as the pod's service account, or else by the kubeconfig.
 
@@ -109,6 +115,8 @@ class KubeClient:
             on_request: see the class.
             fence: see the class.
             identity: of this process; tells its requests from another replica's in the API server's audit log.
+            user_agent: the process's name there.
+            field_manager: see the class.
 
         Raises:
             UserError: there is no service account and no usable kubeconfig.
@@ -129,8 +137,8 @@ class KubeClient:
         # Else a thread looks for a netrc and for proxies before each request; kopf does not look for them either.
         configuration.client_session_kwargs = {"trust_env": False}
         client = ApiClient(configuration)
-        client.user_agent = f"{USER_AGENT}/{identity}" if identity else USER_AGENT
-        return cls(client, requests_per_second, on_request, fence)
+        client.user_agent = f"{user_agent}/{identity}" if identity else user_agent
+        return cls(client, requests_per_second, on_request, fence, field_manager)
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,7 +163,7 @@ class KubeClient:
             path,
             body,
             content_type="application/apply-patch+yaml",
-            query=[("fieldManager", FIELD_MANAGER), ("force", str(force).lower())],
+            query=[("fieldManager", self._field_manager), ("force", str(force).lower())],
         )
 
     async def json_patch(self, path: str, operations: list[JsonObject]) -> JsonObject:
@@ -270,7 +278,8 @@ class KubeClient:
                 serialize=False,
                 _request_timeout=WATCH_SECONDS + REQUEST_TIMEOUT_SECONDS,
             )
-            async with contextlib.aclosing(_lines(response.content)) as lines:
+            # Closed, so that a watch that is left ends at the API server too.
+            async with response, contextlib.aclosing(_lines(response.content)) as lines:
                 async for line in lines:
                     event = json.loads(line)
                     if event["type"] == "ERROR":

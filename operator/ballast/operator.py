@@ -14,15 +14,18 @@ import logging
 import signal
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 import kopf
 
 from ballast.act import paths
+from ballast.act.agent_access import AgentAccess
 from ballast.act.events import EventRecorder
 from ballast.act.executor import Executor
 from ballast.api.labels import JOB_UID_LABEL
+from ballast.api.nodepower import FreeGpus
 from ballast.api.trainingjob import InvalidTrainingJob
 from ballast.clock import SteadyClock
 from ballast.control_loop import ControlLoop
@@ -30,12 +33,13 @@ from ballast.decide.actions import Action
 from ballast.decide.policy import Policy
 from ballast.errors import BallastError
 from ballast.failpoints import Failpoints
+from ballast.http import application, serve
 from ballast.kube import ApiRefused, JsonObject, KubeClient
 from ballast.leadership import Leadership, new_identity
 from ballast.observe import watches
 from ballast.observe.cluster_state import ClusterState, Kind
 from ballast.observe.resync import Resync
-from ballast.serve.http import application, serve
+from ballast.serve.agent_certificates import AgentCertificates
 from ballast.serve.metrics import Metrics
 from ballast.serve.webhook import serve_webhook
 from ballast.settings import OperatorSettings
@@ -45,6 +49,7 @@ logger = logging.getLogger(__name__)
 COLLECTIONS: dict[Kind, tuple[str, str | None]] = {
     Kind.PRIORITY_CLASS: (paths.PRIORITY_CLASSES, None),
     Kind.NODE: (paths.NODES, None),
+    Kind.NODE_POWER: (paths.NODE_POWERS, None),
     Kind.POD: (paths.PODS, None),
     Kind.JOB: (paths.JOBS, JOB_UID_LABEL),
     Kind.TRAINING_JOB: (paths.TRAINING_JOBS, None),
@@ -55,6 +60,7 @@ EVENT_FLUSH_SECONDS = 5.0
 SECONDS_PER_DAY = 86_400
 CLOCK_CHECK_SECONDS = 10.0
 OWN_REQUESTS_PER_SECOND = 10.0
+AUTHORITY_SECONDS = 5.0
 
 
 class _Stop(Exception):
@@ -103,6 +109,8 @@ def _policy(settings: OperatorSettings) -> Policy:
         retry_max_seconds=settings.retry_max_seconds,
         aging_seconds=settings.aging_seconds,
         patience_seconds=settings.patience_seconds,
+        agents=settings.agents,
+        free_gpus=FreeGpus(settings.free_gpus),
     )
 
 
@@ -124,6 +132,7 @@ class _Operator:
         self._metrics = metrics
         self._tasks = tasks
         failpoints = Failpoints()
+        self._certificates = AgentCertificates(kube, settings.namespace, on_request=metrics.count_agent_certificate)
         self._clock = SteadyClock()
         self._state = ClusterState(
             wake=lambda: self._loop.wake(),
@@ -134,14 +143,23 @@ class _Operator:
         self._resync = Resync(kube, self._state, COLLECTIONS)
         self._events = EventRecorder(kube, settings.events_per_second, failpoints, metrics.count_dropped_event)
         self._executor = executor_class(
-            kube, self._events, self._on_done, self._on_failed, tasks, failpoints, settings.node_lost_seconds
+            kube,
+            self._events,
+            self._on_done,
+            self._on_failed,
+            tasks,
+            failpoints,
+            settings.node_lost_seconds,
+            self._agent_access,
         )
         self._loop = ControlLoop(
             self._state, self._executor, metrics, settings.debounce_seconds, settings.idle_seconds, self._clock.now
         )
         self._keeping: asyncio.Task[None] | None = None
+        self._signing: asyncio.Task[NoReturn] | None = None
         self._ready = asyncio.Event()
         metrics.observe_jobs(self._state.jobs_by_phase)
+        metrics.observe_reservation(self._state.reserved_watts)
         metrics.observe_clock(self._clock.offset_seconds)
 
     async def run(self) -> None:
@@ -152,7 +170,7 @@ class _Operator:
         """
         stop, watching, stop_watching = asyncio.Event(), asyncio.Event(), asyncio.Event()
         _stop_on_signals(stop)
-        app = application(self._metrics, self._why_unhealthy, self._why_not_ready)
+        app = application(self._metrics.render, self._why_unhealthy, self._why_not_ready)
         self._tasks.create_task(serve(app, self._settings.http_host, self._settings.http_port))
         if self._settings.webhook_port:
             self._tasks.create_task(
@@ -181,6 +199,8 @@ class _Operator:
         await _end(leading)
         await self._executor.drain()
         await self._events.flush(EVENT_FLUSH_SECONDS)
+        if self._signing is not None:
+            await _end(self._signing)
         if self._keeping is not None:
             await _end(self._keeping)
         await self._leadership.release()
@@ -196,6 +216,12 @@ class _Operator:
             await self._leadership.acquire()
             self._keeping = self._tasks.create_task(self._leadership.keep())
             await self._resync.complete()
+        if self._settings.agents:
+            self._signing = self._tasks.create_task(self._certificates.run())
+            # Pods are told whom to trust when their Job is made: those of the first cycle, too, if that can be.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AUTHORITY_SECONDS):
+                    await self._certificates.ready.wait()
         await self._loop.run()
 
     async def _observe(self, attempt: asyncio.Task[bool], watching: asyncio.Event, stop: asyncio.Event) -> None:
@@ -218,6 +244,11 @@ class _Operator:
         while True:
             self._clock.check()
             await asyncio.sleep(CLOCK_CHECK_SECONDS)
+
+    def _agent_access(self) -> AgentAccess | None:
+        """Return how new pods reach their nodes' agents; None where there are none, or nobody knows whom to trust."""
+        bundle = self._certificates.ca_bundle
+        return None if bundle is None else AgentAccess(bundle, self._settings.agent_port)
 
     # -- what the executor and the state tell
 
@@ -284,6 +315,6 @@ async def _either(*events: asyncio.Event) -> None:
             wait.cancel()
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def _end(task: asyncio.Task[None] | asyncio.Task[NoReturn]) -> None:
     task.cancel()
     await asyncio.wait([task])

@@ -69,6 +69,16 @@ class OperatorSettings(BaseSettings):
     patience_seconds: float = Field(
         default=600.0, gt=0, description="After waiting this long the first of the queue gets nodes held for it."
     )
+    agents: bool = Field(
+        default=True, description="Whether nodes have agents: each node gets a NodePower by which its agent is told."
+    )
+    agent_port: int = Field(
+        default=9444, ge=1, le=65535, description="Port of each node on which its agent tells pods their readings."
+    )
+    free_gpus: Literal["Leave", "Park"] = Field(
+        default="Leave",
+        description="What agents do with GPUs that no pod holds: Leave, or Park them at their lowest clocks.",
+    )
     webhook_host: str = Field(default="0.0.0.0", description="Address of the admission webhook.")  # noqa: S104
     webhook_port: int = Field(default=9443, ge=0, le=65535, description="Port of the admission webhook; 0 is off.")
     certificate_days: int = Field(default=90, ge=1, description="Validity of the webhook's certificate, in days.")

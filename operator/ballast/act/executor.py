@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Literal
 
 from ballast.act import manifests, paths
+from ballast.act.agent_access import AgentAccess
 from ballast.act.events import EventRecorder
 from ballast.act.write_queue import WriteQueue
 from ballast.api.base import API_VERSION
@@ -23,9 +24,12 @@ from ballast.decide.actions import (
     AskForRefusal,
     CreateObjects,
     Expire,
+    LabelNode,
+    NodeAction,
     StopAttempt,
     Transition,
     Ungate,
+    WriteNodePower,
     WriteStatus,
 )
 from ballast.errors import BallastError, NotLeading
@@ -53,6 +57,7 @@ class Executor:
         on_failed: told each action that failed, with the error.
         tasks: where the writes run, so that an unforeseen error ends the process instead of losing an action.
         node_lost_seconds: how long pods stay on a node that does not answer.
+        agent_access: returns how new pods reach their nodes' agents; None while they cannot.
     """
 
     def __init__(
@@ -64,7 +69,9 @@ class Executor:
         tasks: asyncio.TaskGroup,
         failpoints: Failpoints | None = None,
         node_lost_seconds: int = 60,
+        agent_access: Callable[[], AgentAccess | None] = lambda: None,
     ) -> None:
+        self._agent_access = agent_access
         self._kube = kube
         self._events = events
         self._on_done = on_done
@@ -129,6 +136,10 @@ class Executor:
                     answers = await self._ask_for_refusal(action)
                 case Expire():
                     answers = await self._expire(action)
+                case WriteNodePower():
+                    answers = await self._write_node_power(action)
+                case LabelNode():
+                    answers = await self._label_node(action)
         except BallastError as error:
             self._log_failure(action, error)
             self._on_failed(action, error)
@@ -195,14 +206,12 @@ class Executor:
         self._failpoints.passing("before:job")
         path = paths.job(namespace, manifests.attempt_name(job, action.attempt))
         try:
-            answer = await self._kube.apply(path, manifests.workload(job, action.attempt, self._node_lost_seconds))
+            workload = manifests.workload(job, action.attempt, self._node_lost_seconds, self._agent_access())
+            answer = await self._kube.apply(path, workload)
         except ApiRefused as error:
-            owner = await self._owner_of(path) if error.is_final else job.metadata.uid
-            if owner is None:
-                raise NameTaken(error, "Job", manifests.attempt_name(job, action.attempt)) from error
-            if owner != job.metadata.uid:
-                raise ApiUnavailable(f"{path} is still that of an earlier job of the same name") from error
-            raise
+            if not error.is_final:
+                raise
+            answer = await self._made_before(action, path, error)
         self._failpoints.passing("after:job")
         return [("Job", answer)]
 
@@ -216,16 +225,25 @@ class Executor:
                 raise NameTaken(error, "Service", name) from error
             raise
 
-    async def _owner_of(self, path: str) -> str | None:
-        """Return the UID of the TrainingJob whose Job this is; empty if it is gone, None if Ballast did not make it."""
+    async def _made_before(self, action: CreateObjects, path: str, error: ApiRefused) -> JsonObject:
+        """Return the attempt's Job if it is there; it may differ in what changes over time, as agents' authorities do.
+
+        Raises:
+            NameTaken: somebody else's Job has the name.
+            ApiUnavailable: the name is about to be free.
+        """
         try:
             found = await self._kube.get(path)
-        except ApiRefused as error:
-            if error.status != HTTPStatus.NOT_FOUND:
+        except ApiRefused as absent:
+            if absent.status != HTTPStatus.NOT_FOUND:
                 raise
-            return ""
-        owner: str | None = (found["metadata"].get("labels") or {}).get(JOB_UID_LABEL)
-        return owner
+            raise ApiUnavailable(f"{path} is refused, and what had its name is gone: {error}") from error
+        owner = (found["metadata"].get("labels") or {}).get(JOB_UID_LABEL)
+        if owner is None:
+            raise NameTaken(error, "Job", manifests.attempt_name(action.job, action.attempt)) from error
+        if owner != action.job.metadata.uid:
+            raise ApiUnavailable(f"{path} is still that of an earlier job of the same name") from error
+        return found
 
     async def _ungate(self, action: Ungate) -> list[tuple[str, JsonObject]]:
         self._failpoints.passing("before:ungate")
@@ -255,6 +273,22 @@ class Executor:
         self._failpoints.passing("after:expire")
         return [] if answer is None else [("TrainingJob", answer)]
 
+    async def _write_node_power(self, action: WriteNodePower) -> list[tuple[str, JsonObject]]:
+        self._failpoints.passing("before:nodepower")
+        answer = await self._kube.apply(
+            paths.node_power(action.node), manifests.node_power(action.node, action.node_uid, action.spec)
+        )
+        self._failpoints.passing("after:nodepower")
+        return [("NodePower", answer)]
+
+    async def _label_node(self, action: LabelNode) -> list[tuple[str, JsonObject]]:
+        self._failpoints.passing("before:label")
+        metadata = {"name": action.node, "uid": action.node_uid, "labels": dict(action.labels)}
+        body = {"apiVersion": "v1", "kind": "Node", "metadata": metadata}
+        answer = await self._kube.apply(paths.node(action.node), body)
+        self._failpoints.passing("after:label")
+        return [("Node", answer)]
+
     async def _delete(
         self, path: str, uid: str, propagation: Literal["Foreground", "Background"], version: str | None = None
     ) -> JsonObject | None:
@@ -269,6 +303,10 @@ class Executor:
         is_no_news = isinstance(error, NotLeading) or (isinstance(error, ApiRefused) and error.status in {404, 409})
         logger.log(
             logging.DEBUG if is_no_news else logging.WARNING,
-            "action failed; its job is decided again after a pause",
-            extra={"action": type(action).__name__, "job": "/".join(action.job.key), "error": str(error)},
+            "action failed; what it was for is decided again after a pause",
+            extra={"action": type(action).__name__, "about": _subject(action), "error": str(error)},
         )
+
+
+def _subject(action: Action) -> str:
+    return action.node if isinstance(action, NodeAction) else "/".join(action.job.key)

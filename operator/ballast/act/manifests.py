@@ -10,8 +10,11 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from ballast.act.agent_access import AgentAccess
+from ballast.api import nodepower
 from ballast.api.base import API_VERSION
 from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX, JOB_LABEL, JOB_UID_LABEL
+from ballast.api.nodepower import NodePowerSpec
 from ballast.api.podtemplate import PLACEMENT_GATE, TRAINER_CONTAINER
 from ballast.api.trainingjob import Launcher, TrainingJob
 
@@ -63,14 +66,19 @@ def service(job: TrainingJob) -> JsonObject:
     }
 
 
-def workload(job: TrainingJob, attempt: int, node_lost_seconds: int = 60) -> JsonObject:
+def workload(
+    job: TrainingJob, attempt: int, node_lost_seconds: int = 60, agent: AgentAccess | None = None
+) -> JsonObject:
     """Return the Indexed Job whose pods wait behind Ballast's scheduling gate.
+
+    A Job's template never changes: where `agent` has, applying it to a Job that is there is refused (422).
 
     Args:
         job: the job.
         attempt: the number of the attempt.
         node_lost_seconds: how long the pods stay on a node that is not ready or does not answer, where the template
             does not say so itself; Kubernetes' own default is 300.
+        agent: how the pods reach their nodes' agents; None where there are none.
     """
     template = copy.deepcopy(job.spec.template)
     metadata = template.get("metadata") or {}
@@ -89,6 +97,8 @@ def workload(job: TrainingJob, attempt: int, node_lost_seconds: int = 60) -> Jso
                 set_by_user = {variable["name"] for variable in own}
                 ours = [v for v in torchrun_variables(job, attempt) if v["name"] not in set_by_user]
                 container["env"] = [*ours, *own]
+    if agent is not None:
+        agent.grant(template)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -197,4 +207,15 @@ def owner_reference(job: TrainingJob) -> JsonObject:
         "uid": job.metadata.uid,
         "controller": True,
         "blockOwnerDeletion": True,
+    }
+
+
+def node_power(node: str, node_uid: str, spec: NodePowerSpec) -> JsonObject:
+    """Return a node's NodePower; the garbage collector removes it with the node."""
+    owner = {"apiVersion": "v1", "kind": "Node", "name": node, "uid": node_uid}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": nodepower.KIND,
+        "metadata": {"name": node, "ownerReferences": [owner]},
+        "spec": spec.to_manifest(),
     }

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from ballast.api import nodepower
 from ballast.api.base import API_VERSION
 from ballast.api.trainingjob import PLURAL
 
 TRAINING_JOBS = f"/apis/{API_VERSION}/{PLURAL}"
+NODE_POWERS = f"/apis/{API_VERSION}/{nodepower.PLURAL}"
 JOBS = "/apis/batch/v1/jobs"
 PODS = "/api/v1/pods"
 NODES = "/api/v1/nodes"
 PRIORITY_CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
+
+
+def node_power(name: str) -> str:
+    """A NodePower."""
+    return f"{NODE_POWERS}/{name}"
+
+
+def node(name: str) -> str:
+    """A node."""
+    return f"{NODES}/{name}"
 
 
 def training_job(namespace: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Literal, Self
 
@@ -17,6 +18,11 @@ class AgentSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BALLAST_AGENT_", frozen=True)
 
     node_name: str = Field(description="The node on which it runs; the chart sets it.", max_length=253)
+    host_ip: IPv4Address | IPv6Address | None = Field(
+        default=None,
+        description="The node's address, at which pods ask for their readings; the chart sets it. Without it pods have"
+        " to know the agent by its DNS name.",
+    )
     namespace: str = Field(
         default_factory=own_namespace,
         pattern=DNS_LABEL,

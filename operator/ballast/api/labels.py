@@ -22,3 +22,16 @@ GPU_COUNT_LABEL = "nvidia.com/gpu.count"
 
 GPU_REPLICAS_LABEL = "nvidia.com/gpu.replicas"
 """How many pods share one of them by time-slicing, set likewise."""
+
+PREFIX = "ballast.dev/"
+
+GPU_MODEL = "ballast.dev/gpu-model"
+"""A node's GPU model as its agent found it; `MIXED_GPUS` if they are of several."""
+
+GPU_COUNT = "ballast.dev/gpu-count"
+"""How many GPUs a node's agent found."""
+
+NODE_LABELS = (GPU_MODEL, GPU_COUNT)
+"""What the operator copies from a NodePower to its node."""
+
+MIXED_GPUS = "mixed"

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from ballast.api.jobstatus import TrainingJobStatus
+from ballast.api.nodepower import NodePowerSpec
 from ballast.api.trainingjob import TrainingJob
 
 
@@ -31,6 +32,8 @@ class Transition(StrEnum):
     """Nothing runs any more, as `spec.suspend` wants it."""
     REQUEUE = "Requeue"
     """The attempt is over and another one may follow."""
+    TELL = "Tell"
+    """The job goes on; what is known of it changed."""
     SUCCEED = "Succeed"
     """The training ended well."""
     FAIL = "Fail"
@@ -110,4 +113,24 @@ class Expire:
     job: TrainingJob
 
 
-Action: TypeAlias = WriteStatus | CreateObjects | Ungate | StopAttempt | AskForRefusal | Expire
+@dataclass(frozen=True, slots=True)
+class WriteNodePower:
+    """Apply a node's NodePower, which is made where there is none, and goes with the node."""
+
+    node: str
+    node_uid: str
+    spec: NodePowerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LabelNode:
+    """Set Ballast's labels of a node to these, and to no others."""
+
+    node: str
+    node_uid: str
+    labels: tuple[tuple[str, str], ...]
+
+
+JobAction: TypeAlias = WriteStatus | CreateObjects | Ungate | StopAttempt | AskForRefusal | Expire
+NodeAction: TypeAlias = WriteNodePower | LabelNode
+Action: TypeAlias = JobAction | NodeAction

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ballast.decide.actions import Action
 from ballast.decide.explaining import explain
 from ballast.decide.lifecycle import advance
+from ballast.decide.node_power import keep
 from ballast.decide.queueing import admit
 from ballast.decide.snapshot import Context, GangRequest, Refusal, Snapshot
 
@@ -45,10 +46,13 @@ def decide(snapshot: Snapshot) -> Decision:
     # 1. Jobs that hold something go on, so that it is used or freed before more is promised.
     for job in snapshot.changed:
         actions.extend(advance(job, context))
-    # 2. Waiting jobs are placed, in the order of the queue.
+    # 2. Agents are told what the pods' GPUs are to have, before those pods can start.
+    for view in snapshot.powers:
+        actions.extend(keep(view, snapshot.policy))
+    # 3. Waiting jobs are placed, in the order of the queue.
     admitted = admit(snapshot, max(snapshot.max_actions - len(actions), 0))
     actions.extend(admitted.writes)
-    # 3. The others are told why they wait.
+    # 4. The others are told why they wait.
     explanations = explain(snapshot, admitted)
     room = min(max(snapshot.max_actions - len(actions), 0), snapshot.max_explanations)
     return Decision(

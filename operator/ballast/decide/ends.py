@@ -16,7 +16,12 @@ from ballast.decide.snapshot import Context, Job
 from ballast.decide.telling import moment, pods, status_of, with_condition
 from ballast.decide.trouble import Trouble
 
-HELD = (ConditionType.ADMITTED, ConditionType.PLACED, ConditionType.RUNNING)
+HELD = (
+    ConditionType.ADMITTED,
+    ConditionType.PLACED,
+    ConditionType.RUNNING,
+    ConditionType.OPERATING_POINT_SET,
+)
 COUNTED = frozenset({Outcome.FAILED})
 """What counts against `retryLimit`."""
 BY_THE_CLUSTER = frozenset({Outcome.ROLLED_BACK, Outcome.DISRUPTED})

@@ -23,6 +23,7 @@ from ballast.decide.actions import (
     Ungate,
     WriteStatus,
 )
+from ballast.decide.confirmation import confirm
 from ballast.decide.policy import Policy
 from ballast.decide.snapshot import Context, Job, Pod
 from ballast.decide.telling import moment, pods, status_of, with_condition
@@ -166,7 +167,10 @@ def _watch(job: Job, context: Context) -> list[Action]:
             seconds = job.job.spec.active_deadline_seconds
             message = f"ran for activeDeadlineSeconds ({seconds} s), all attempts together"
             found = Trouble(Outcome.DEADLINE_EXCEEDED, Reason.DEADLINE_EXCEEDED, message)
-    return [] if found is None else [ends.stop(job, context.now, found)]
+    if found is not None:
+        return [ends.stop(job, context.now, found)]
+    told = confirm(job, context.now)
+    return [] if told is None else [told]
 
 
 def _is_over(job: Job, context: Context) -> list[Action] | None:

@@ -1,13 +1,15 @@
-"""The admin's times that decisions go by: one frozen value, so that `decide` stays a function of its inputs."""
+"""The admin's choices that decisions go by: one frozen value, so that `decide` stays a function of its inputs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ballast.api.nodepower import FreeGpus
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long Ballast waits for what.
+    """How long Ballast waits for what, and what it leaves to agents.
 
     Attributes:
         placement_timeout_seconds: from the reservation to the whole gang running; then it is rolled back (G3).
@@ -17,6 +19,8 @@ class Policy:
         lost_pod_seconds: how long after its grace a pod on a node that is not ready still counts as running.
         aging_seconds: waiting so much longer outweighs one priority class.
         patience_seconds: the head of the queue gets nodes held for it when it has waited so long.
+        agents: whether nodes have agents, so that each gets a NodePower.
+        free_gpus: what agents do with GPUs that nobody holds.
     """
 
     placement_timeout_seconds: float = 600.0
@@ -26,6 +30,8 @@ class Policy:
     lost_pod_seconds: float = 30.0
     aging_seconds: float = 3600.0
     patience_seconds: float = 600.0
+    agents: bool = False
+    free_gpus: FreeGpus = FreeGpus.LEAVE
 
     def pause(self, times: int) -> float:
         """Return the seconds to wait after something went wrong for the n-th time in a row, n from 1."""

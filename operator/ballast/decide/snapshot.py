@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ballast.api.conditions import Reason
+from ballast.api.nodepower import NodePower
+from ballast.api.operatingpoint import OperatingPoint
 from ballast.api.trainingjob import Objective, TrainingJob
 from ballast.decide.gpu_models import GpuModel
 from ballast.decide.policy import Policy
@@ -199,6 +201,53 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldGpu:
+    """A GPU that a pod holds, as its node's agent tells.
+
+    Attributes:
+        found_watts: its power limit before Ballast changed anything; None if it tells none.
+        enforced: the operating point that it has by Ballast's doing, as read back; None while it is as it was found.
+        problem: why it does not have what was asked for.
+        shared: whether other pods hold it, too: the loosest of their operating points holds.
+    """
+
+    uuid: str
+    found_watts: float | None = None
+    enforced: OperatingPoint | None = None
+    problem: str | None = None
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The operating point that a pod's GPUs are to have; a part that is None stays as it was found."""
+
+    node: str
+    pod_uid: str
+    namespace: str
+    pod_name: str
+    power_limit_watts: float | None
+    max_clock_hertz: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node about whose power something changed.
+
+    Attributes:
+        labels: those of `labels.NODE_LABELS` that it has.
+        power: its NodePower; None if there is none.
+        asks: what the jobs on it ask of its GPUs.
+    """
+
+    name: str
+    uid: str
+    labels: tuple[tuple[str, str], ...]
+    power: NodePower | None
+    asks: tuple[Ask, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ahead:
     """What stands before a waiting job in the queue, itself included.
 
@@ -226,6 +275,7 @@ class Job:
         ungating: UIDs of pods whose patch is in flight.
         removing: UIDs of Jobs whose deletion is in flight; its own UID if it is being deleted itself.
         ahead: its place in the queue; only where a cycle reviews it.
+        held_gpus: by pod UID, the GPUs that agents have seen its pods hold.
     """
 
     job: TrainingJob
@@ -242,6 +292,7 @@ class Job:
     ungating: frozenset[str] = field(default=frozenset())
     removing: frozenset[str] = field(default=frozenset())
     ahead: Ahead | None = None
+    held_gpus: Mapping[str, tuple[HeldGpu, ...]] = field(default_factory=dict)
 
     @property
     def order(self) -> tuple[float, str, str]:
@@ -304,6 +355,7 @@ class Snapshot:
             others in turn, so that every condition is brought up to date in the end.
         refused: requests that did not fit when they were last tried, with the reason; nothing has become free
             since, so that they need not be tried again.
+        powers: nodes about whose power, or about whose jobs' wishes for it, something changed since the last cycle.
         gpus_per_second: the pace of the queue: GPUs of the gangs admitted lately; None while there is none to go by.
         max_actions: how many actions may be taken, because the executor's queue is bounded.
         max_explanations: how many of them may be writes that only explain.
@@ -319,6 +371,7 @@ class Snapshot:
     max_explanations: int
     policy: Policy
     gpus_per_second: float | None = None
+    powers: tuple[NodeView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,17 +18,19 @@ from ballast.api.trainingjob import InvalidTrainingJob, TrainingJob
 from ballast.decide.actions import (
     Action,
     AskForRefusal,
-    CreateObjects,
     Expire,
+    NodeAction,
     StopAttempt,
     Transition,
     WriteStatus,
 )
 from ballast.decide.lifecycle import next_due, wants_place
+from ballast.decide.operating_point import asks
 from ballast.decide.policy import Policy
 from ballast.decide.snapshot import GangRequest, Job, Lane, Refusal, Snapshot
 from ballast.observe.jobs_on_nodes import JobsOnNodes
 from ballast.observe.names import Names
+from ballast.observe.node_powers import NodePowers
 from ballast.observe.node_usage import NodeUsage
 from ballast.observe.pace import Pace
 from ballast.observe.parsing import (
@@ -44,12 +46,10 @@ from ballast.observe.parsing import (
 )
 from ballast.observe.priorities import Priorities
 from ballast.observe.records import Record, nodes_of
-from ballast.observe.timers import Timers
+from ballast.observe.timers import Timers, retry_delay
 from ballast.observe.versions import Versions
 from ballast.observe.waiting import WaitingJobs
 
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 60.0
 VANISHED_JOB_SECONDS = 2.0
 """Pause before an attempt whose Job was deleted gets another one."""
 ENDED_POD_PHASES = frozenset({"Succeeded", "Failed"})
@@ -63,6 +63,7 @@ class Kind(StrEnum):
     POD = "Pod"
     NODE = "Node"
     PRIORITY_CLASS = "PriorityClass"
+    NODE_POWER = "NodePower"
 
 
 class ClusterState:
@@ -90,10 +91,11 @@ class ClusterState:
         self._versions = {kind: Versions() for kind in Kind}
         self._records: dict[str, Record] = defaultdict(Record)
         self._owner_of: dict[str, tuple[str, str]] = {}  # UID of a Job or pod -> UID of its TrainingJob, namespace
-        self._names = {Kind.NODE: Names(), Kind.PRIORITY_CLASS: Names()}
+        self._names = {Kind.NODE: Names(), Kind.PRIORITY_CLASS: Names(), Kind.NODE_POWER: Names()}
         self._jobs_on_nodes = JobsOnNodes()
         self._priorities = Priorities()
         self._usage = NodeUsage()
+        self._powers = NodePowers(self._policy.agents)
         self._waiting = WaitingJobs()
         self._changed: dict[str, None] = {}  # in the order in which they changed
         self._timers = Timers()
@@ -118,7 +120,12 @@ class ClusterState:
             case Kind.POD:
                 self._observe_pod(obj)
             case Kind.NODE:
-                if self._names[kind].take(metadata) and self._usage.put_node(obj):
+                if self._names[kind].take(metadata):
+                    self._powers.put_node(obj)
+                    if self._usage.put_node(obj):
+                        self._refresh_on(metadata["name"])
+            case Kind.NODE_POWER:
+                if self._names[kind].take(metadata) and self._powers.put(obj):
                     self._refresh_on(metadata["name"])
             case Kind.PRIORITY_CLASS:
                 if self._names[kind].take(metadata) and self._priorities.put(priority_class(obj)):
@@ -138,6 +145,12 @@ class ClusterState:
                 name = self._names[kind].free(uid)
                 if name is not None:
                     self._usage.remove_node(name)
+                    self._powers.remove_node(name)
+                    self._refresh_on(name)
+            case Kind.NODE_POWER:
+                name = self._names[kind].free(uid)
+                if name is not None:
+                    self._powers.remove(name)
                     self._refresh_on(name)
             case Kind.PRIORITY_CLASS:
                 name = self._names[kind].free(uid)
@@ -223,6 +236,9 @@ class ClusterState:
 
     def assume(self, action: Action) -> None:
         """Count an action as done while it is under way."""
+        if isinstance(action, NodeAction):
+            self._powers.assume(action)
+            return
         uid = action.job.metadata.uid
         self._records[uid].assume(action)
         self._refresh(uid)
@@ -234,12 +250,16 @@ class ClusterState:
             action: the action that is done.
             answers: objects as they are now, with their kinds; none for one that is gone.
         """
-        uid = action.job.metadata.uid
-        record = self._records[uid]
         found = tuple(answers)
         for kind, obj in found:
             if kind in set(Kind):
                 self.observe(Kind(kind), obj)
+        if isinstance(action, NodeAction):
+            self._powers.settle(action)
+            self._wake()
+            return
+        uid = action.job.metadata.uid
+        record = self._records[uid]
         match action:
             case StopAttempt() if not found:
                 self.forget(Kind.JOB, action.workload_uid)
@@ -262,17 +282,14 @@ class ClusterState:
             invalid: what the API server said, if it will never do it.
             forbidden: what it said, if it won't do it as things are.
         """
+        if isinstance(action, NodeAction):
+            self._powers.reject(action, self._clock())
+            return
         uid = action.job.metadata.uid
         record = self._records[uid]
-        record.drop_assumption(action)
-        if isinstance(action, CreateObjects):
-            record.refused_objects = invalid
-            record.refused_pods = (record.latest_attempt, forbidden) if forbidden else record.refused_pods
-        elif isinstance(action, AskForRefusal):
-            record.refused_pods = None
-        delay = min(FIRST_RETRY_SECONDS * 2**record.failures, LONGEST_RETRY_SECONDS)
-        record.failures = min(record.failures + 1, 16)
-        record.rests_until = self._clock() + delay
+        record.reject(action, invalid, forbidden)
+        record.rests_until = self._clock() + retry_delay(record.failures)
+        record.failures += 1
         self._refresh(uid)
 
     # -- what the control loop reads ------------------------------------------------------------------------------
@@ -303,6 +320,7 @@ class ClusterState:
             max_actions=max_actions,
             max_explanations=explanations,
             policy=self._policy,
+            powers=self._powers.views(now),
             gpus_per_second=self._pace.gpus_per_second(now),
         )
 
@@ -324,12 +342,17 @@ class ClusterState:
         for job in snapshot.changed:
             if job.uid in self._records:
                 self._refresh(job.uid)
+        self._powers.look_again(snapshot.powers)
         self._waiting.keep_for_review(job.uid for job in snapshot.review)
 
     def seconds_to_next_due(self) -> float | None:
         """Return when time alone calls for the next cycle, or None if it never does."""
-        due = self._timers.next()
+        due = min((d for d in (self._timers.next(), self._powers.next_due()) if d is not None), default=None)
         return max(due - self._clock(), 0.0) if due is not None else None
+
+    def reserved_watts(self) -> float:
+        """Return the most that all GPUs with an agent may draw, what is not confirmed yet included."""
+        return self._powers.reserved_watts()
 
     def jobs_by_phase(self) -> Mapping[Phase, int]:
         """Return how many TrainingJobs there are in each phase."""
@@ -342,7 +365,8 @@ class ClusterState:
         record = self._records.get(uid)
         if record is None or record.job is None:
             return None
-        return record.view(uid, self._priorities.rank(record.job.spec.priority_class), self._policy.aging_seconds)
+        rank = self._priorities.rank(record.job.spec.priority_class)
+        return record.view(uid, rank, self._policy.aging_seconds, self._powers.held)
 
     def _refresh(self, uid: str, now: float | None = None) -> None:
         """Derive everything that depends on one job anew: its lane, its reservation, when it is due."""
@@ -352,12 +376,13 @@ class ClusterState:
             self._drop(uid, record)
             return
         now = self._clock() if now is None else now
-        forgets_at = self._forget_growth(record, job, now)
+        forgets_at = record.forget_growth(job, now, self._policy.retry_max_seconds)
         if forgets_at is not None and record.grown is None:
             job, forgets_at = self._view(uid) or job, None
         self._phases[uid] = job.job.status.phase
         self._usage.claim(uid, record.held(job))
         self._jobs_on_nodes.put(uid, nodes_of(job))
+        self._powers.ask(uid, asks(job))
         if record.rests_until is not None and record.rests_until <= now:
             record.rests_until = None
         deleting = job.job.metadata.deletion_timestamp is not None
@@ -374,25 +399,11 @@ class ClusterState:
         due = (record.rests_until or next_due(job, now, self._policy), forgets_at)
         self._timers.set(uid, min((time for time in due if time is not None), default=None))
 
-    def _forget_growth(self, record: Record, job: Job, now: float) -> float | None:
-        """Forget in time how large the pods became: the LimitRange that did it may be gone.
-
-        Returns:
-            When that is due; None if there is nothing to forget.
-        """
-        if record.grown is None:
-            return None
-        if record.grown_at is None or not job.job.status.phase.is_waiting:
-            record.grown_at = now
-        due = record.grown_at + self._policy.retry_max_seconds
-        if due <= now:
-            record.grown, record.grown_at = None, None
-        return due
-
     def _drop(self, uid: str, record: Record) -> None:
         self._waiting.remove(uid)
         self._usage.claim(uid, {})
         self._jobs_on_nodes.put(uid, frozenset())
+        self._powers.ask(uid, ())
         self._changed.pop(uid, None)
         self._timers.set(uid, None)
         self._phases.pop(uid, None)

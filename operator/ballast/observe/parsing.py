@@ -17,9 +17,11 @@ from ballast.api.labels import (
     ATTEMPT_LABEL,
     COMPLETION_INDEX,
     GPU_COUNT_LABEL,
+    GPU_MODEL,
     GPU_PRODUCT_LABEL,
     GPU_REPLICAS_LABEL,
     JOB_UID_LABEL,
+    MIXED_GPUS,
 )
 from ballast.api.podtemplate import PLACEMENT_GATE, TRAINER_CONTAINER
 from ballast.api.trainingjob import TrainingJob
@@ -187,15 +189,19 @@ def node_gpu_model(node: JsonObject) -> GpuModel | None:
     allocatable = resources((node.get("status") or {}).get("allocatable"))
     if not allocatable.get(GPU):
         return None
-    return gpu_model((node["metadata"].get("labels") or {}).get(GPU_PRODUCT_LABEL) or "unlabelled")
+    labels = node["metadata"].get("labels") or {}
+    return gpu_model(labels.get(GPU_PRODUCT_LABEL) or labels.get(GPU_MODEL) or "unlabelled")
 
 
 def node_mixes_gpus(node: JsonObject) -> bool:
     """Return whether the node's GPUs are of several models, so that nobody can tell which one a pod gets.
 
-    GPU feature discovery labels one model and how many GPUs are of it; the device plugin offers all of them.
+    Its agent says so if it has one. GPU feature discovery labels one model and how many GPUs are of it; the device
+    plugin offers all of them.
     """
     labels = node["metadata"].get("labels") or {}
+    if labels.get(GPU_MODEL) == MIXED_GPUS:
+        return True
     count, replicas = labels.get(GPU_COUNT_LABEL) or "", labels.get(GPU_REPLICAS_LABEL) or "1"
     if not (count.isdecimal() and replicas.isdecimal()):
         return False

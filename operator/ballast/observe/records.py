@@ -8,23 +8,23 @@ its answer is there.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ballast.api.jobstatus import Phase, TrainingJobStatus
 from ballast.api.trainingjob import TrainingJob
 from ballast.decide.actions import (
-    Action,
     AskForRefusal,
     CreateObjects,
     Expire,
+    JobAction,
     StopAttempt,
     Ungate,
     WriteStatus,
 )
 from ballast.decide.ends import avoided
 from ballast.decide.resources import Resources
-from ballast.decide.snapshot import GangRequest, Job, Pod, PodSize, Workload
+from ballast.decide.snapshot import GangRequest, HeldGpu, Job, Pod, PodSize, Workload
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class Record:
         """Whether nothing exists of the job."""
         return not any(children.workloads or children.pods for children in self.children.values())
 
-    def assume(self, action: Action) -> None:
+    def assume(self, action: JobAction) -> None:
         """Count an action as done while it is under way."""
         match action:
             case WriteStatus():
@@ -95,7 +95,7 @@ class Record:
             case AskForRefusal():
                 self.refused_pods = self.latest_attempt, ""
 
-    def drop_assumption(self, action: Action) -> None:
+    def drop_assumption(self, action: JobAction) -> None:
         """Count an action as no longer under way; whether it was done, what is observed tells."""
         match action:
             case WriteStatus():
@@ -111,13 +111,50 @@ class Record:
             case AskForRefusal():
                 pass
 
-    def view(self, uid: str, rank: int | None, aging_seconds: float) -> Job | None:
+    def reject(self, action: JobAction, invalid: str | None, forbidden: str | None) -> None:
+        """Count an action as failed.
+
+        Args:
+            action: the action.
+            invalid: what the API server said, if it will never do it.
+            forbidden: what it said, if it won't do it as things are.
+        """
+        self.drop_assumption(action)
+        if isinstance(action, CreateObjects):
+            self.refused_objects = invalid
+            self.refused_pods = (self.latest_attempt, forbidden) if forbidden else self.refused_pods
+        elif isinstance(action, AskForRefusal):
+            self.refused_pods = None
+
+    def forget_growth(self, job: Job, now: float, after_seconds: float) -> float | None:
+        """Forget in time how large the pods became: the LimitRange that did it may be gone.
+
+        Returns:
+            When that is due; None if there is nothing to forget.
+        """
+        if self.grown is None:
+            return None
+        if self.grown_at is None or not job.job.status.phase.is_waiting:
+            self.grown_at = now
+        due = self.grown_at + after_seconds
+        if due <= now:
+            self.grown, self.grown_at = None, None
+        return due
+
+    def view(
+        self,
+        uid: str,
+        rank: int | None,
+        aging_seconds: float,
+        gpus_of: Callable[[str, str], tuple[HeldGpu, ...]] = lambda node, pod: (),
+    ) -> Job | None:
         """Return the job as `decide` reads it, or None while the job itself is unknown.
 
         Args:
             uid: the job's UID.
             rank: of its priority class; None if there is no such class.
             aging_seconds: the head start of one class.
+            gpus_of: returns the GPUs that a node's agent has seen a pod hold.
         """
         job = self.job
         if job is None:
@@ -152,6 +189,7 @@ class Record:
             refused_pods=refused[1] if refused is not None and refused[0] == attempt else None,
             ungating=self.ungating,
             removing=self.removing,
+            held_gpus={pod.uid: gpus for pod in pods if pod.node and (gpus := gpus_of(pod.node, pod.uid))},
         )
 
     def held(self, view: Job) -> Mapping[str, Resources]:

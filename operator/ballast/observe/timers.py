@@ -8,6 +8,14 @@ from __future__ import annotations
 
 import heapq
 
+FIRST_RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 60.0
+
+
+def retry_delay(failures: int) -> float:
+    """Return how long to wait after something failed, when it had failed so often in a row before."""
+    return float(min(FIRST_RETRY_SECONDS * 2 ** min(failures, 16), LONGEST_RETRY_SECONDS))
+
 
 class Timers:
     """Due times by owner, in seconds since any moment."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import kopf
 
+from ballast.api import nodepower
 from ballast.api.base import GROUP, VERSION
 from ballast.api.labels import JOB_UID_LABEL
 from ballast.api.trainingjob import PLURAL
@@ -31,6 +32,9 @@ def registry(state: ClusterState, on_begin: Callable[[], None] = lambda: None) -
     kopf.on.event("", "v1", "nodes", registry=handlers, id="nodes")(_feed(state, on_begin, Kind.NODE))
     kopf.on.event("scheduling.k8s.io", "v1", "priorityclasses", registry=handlers, id="priorityclasses")(
         _feed(state, on_begin, Kind.PRIORITY_CLASS)
+    )
+    kopf.on.event(GROUP, VERSION, nodepower.PLURAL, registry=handlers, id="nodepowers")(
+        _feed(state, on_begin, Kind.NODE_POWER)
     )
     kopf.on.event("", "v1", "pods", registry=handlers, id="pods")(_feed(state, on_begin, Kind.POD))
     kopf.on.event("batch", "v1", "jobs", labels={JOB_UID_LABEL: kopf.PRESENT}, registry=handlers, id="jobs")(

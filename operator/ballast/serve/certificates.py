@@ -84,9 +84,9 @@ class Material:
         try:
             material = cls(
                 authorities=tuple(x509.load_pem_x509_certificates(files[CA_CERTIFICATE])),
-                authority_key=_private_key(files[CA_PRIVATE_KEY]),
+                authority_key=private_key(files[CA_PRIVATE_KEY]),
                 certificate=x509.load_pem_x509_certificate(files[CERTIFICATE]),
-                key=_private_key(files[PRIVATE_KEY]),
+                key=private_key(files[PRIVATE_KEY]),
             )
         except KeyError as error:
             raise Unusable(f"{error.args[0]} is missing") from error
@@ -102,16 +102,16 @@ class Material:
     def files(self) -> dict[str, bytes]:
         """PEM, by the names in the Secret."""
         return {
-            CERTIFICATE: _pem(self.certificate),
-            PRIVATE_KEY: _key_pem(self.key),
+            CERTIFICATE: pem(self.certificate),
+            PRIVATE_KEY: key_pem(self.key),
             CA_CERTIFICATE: self.ca_bundle,
-            CA_PRIVATE_KEY: _key_pem(self.authority_key),
+            CA_PRIVATE_KEY: key_pem(self.authority_key),
         }
 
     @property
     def ca_bundle(self) -> bytes:
         """What callers are to trust, as PEM."""
-        return b"".join(_pem(authority) for authority in self.authorities)
+        return b"".join(pem(authority) for authority in self.authorities)
 
     @property
     def issuer(self) -> x509.Certificate | None:
@@ -136,7 +136,7 @@ def advance(material: Material | None, now: datetime, policy: Policy) -> Materia
         authority, authority_key = _new_authority(now, policy)
         return _issue((authority,), authority_key, now, policy)
     newest = material.authorities[0]
-    if _is_due(newest, now):
+    if is_due(newest, now):
         newest, key = _new_authority(now, policy)
         material = replace(material, authorities=(newest, *material.authorities), authority_key=key)
     trusted = tuple(each for each in material.authorities if each.not_valid_after_utc > now)
@@ -144,7 +144,7 @@ def advance(material: Material | None, now: datetime, policy: Policy) -> Materia
         material = replace(material, authorities=trusted)
     settled = now >= newest.not_valid_before_utc + timedelta(seconds=policy.skew_seconds + policy.settle_seconds)
     stale = (
-        _is_due(material.certificate, now)
+        is_due(material.certificate, now)
         or material.issuer != newest
         or set(_names(material.certificate)) != set(policy.names)
     )
@@ -154,22 +154,30 @@ def advance(material: Material | None, now: datetime, policy: Policy) -> Materia
     return material
 
 
-def _is_due(certificate: x509.Certificate, now: datetime) -> bool:
+def is_due(certificate: x509.Certificate, now: datetime) -> bool:
+    """Whether a certificate should be replaced."""
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return now >= start + (end - start) * RENEWED_AFTER
 
 
-def _new_authority(now: datetime, policy: Policy) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def new_authority(prefix: str, start: datetime, end: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """Returns a certificate authority that signs serving certificates only, and its key.
+
+    Args:
+        prefix: of its name.
+        start: from when it is valid.
+        end: until when it is.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     # Its own key's digest is in the name: two authorities of the same name would be mistaken for each other.
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"ballast-webhook-ca-{identifier.digest.hex()[:12]}")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{prefix}-{identifier.digest.hex()[:12]}")])
     usage = x509.KeyUsage(
         digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
         key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
     )  # fmt: skip
     certificate = (
-        _builder(name, key, now, policy, now + timedelta(seconds=policy.lifetime_seconds * CA_LIFETIMES))
+        _builder(name, key.public_key(), start, end)
         .issuer_name(name)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
@@ -179,42 +187,72 @@ def _new_authority(now: datetime, policy: Policy) -> tuple[x509.Certificate, ec.
     return certificate, key
 
 
+def serving_certificate(
+    authority: x509.Certificate,
+    authority_key: ec.EllipticCurvePrivateKey,
+    public_key: ec.EllipticCurvePublicKey,
+    common_name: str,
+    names: Sequence[x509.GeneralName],
+    start: datetime,
+    end: datetime,
+) -> x509.Certificate:
+    """Returns a certificate for a server; it never outlives its authority.
+
+    Args:
+        authority: signs it.
+        authority_key: the authority's key.
+        public_key: the server's.
+        common_name: for people.
+        names: by which the server is called.
+        start: from when it is valid.
+        end: until when it is, at most.
+    """
+    identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    return (
+        _builder(subject, public_key, start, min(end, authority.not_valid_after_utc))
+        .issuer_name(authority.subject)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+
+
+def _new_authority(now: datetime, policy: Policy) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    start = now - timedelta(seconds=policy.skew_seconds)
+    return new_authority("ballast-webhook-ca", start, now + timedelta(seconds=policy.lifetime_seconds * CA_LIFETIMES))
+
+
 def _issue(
     authorities: Sequence[x509.Certificate],
     authority_key: ec.EllipticCurvePrivateKey,
     now: datetime,
     policy: Policy,
 ) -> Material:
-    authority = authorities[0]
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ballast-webhook")])
-    end = min(now + timedelta(seconds=policy.lifetime_seconds), authority.not_valid_after_utc)
-    certificate = (
-        _builder(name, key, now, policy, end)
-        .issuer_name(authority.subject)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in policy.names]), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
-                authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-            ),
-            critical=False,
-        )
-        .sign(authority_key, hashes.SHA256())
+    certificate = serving_certificate(
+        authorities[0],
+        authority_key,
+        key.public_key(),
+        "ballast-webhook",
+        [x509.DNSName(each) for each in policy.names],
+        now - timedelta(seconds=policy.skew_seconds),
+        now + timedelta(seconds=policy.lifetime_seconds),
     )
     return Material(tuple(authorities), authority_key, certificate, key)
 
 
 def _builder(
-    name: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime, policy: Policy, end: datetime
+    name: x509.Name, key: ec.EllipticCurvePublicKey, start: datetime, end: datetime
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(name)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(seconds=policy.skew_seconds))
+        .not_valid_before(start)
         .not_valid_after(end)
     )
 
@@ -232,18 +270,25 @@ def _names(certificate: x509.Certificate) -> list[str]:
     return names.get_values_for_type(x509.DNSName)
 
 
-def _private_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_pem_private_key(pem, password=None)
+def private_key(text: bytes) -> ec.EllipticCurvePrivateKey:
+    """Reads a key from PEM.
+
+    Raises:
+        ValueError: It is none, or (`Unusable`) of another kind.
+    """
+    key = serialization.load_pem_private_key(text, password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise Unusable("a key is not an elliptic curve's")
     return key
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
+def pem(certificate: x509.Certificate) -> bytes:
+    """A certificate as PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A key as PEM."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -45,6 +45,17 @@ class Metrics:
             "How far the wall clock has been set ahead since the operator started; its deadlines do not follow",
             registry=self.registry,
         )
+        self._agent_certificates = Counter(
+            "ballast_agent_certificate_requests",
+            "Requests of agents for their serving certificates, by how they were answered",
+            ["result"],
+            registry=self.registry,
+        )
+        self._reserved = Gauge(
+            "ballast_gpu_reserved_watts",
+            "The most that all GPUs with an agent may draw: of a limit that is being changed the larger of old and new",
+            registry=self.registry,
+        )
         self._actions = Counter("ballast_actions", "Actions carried out", ["action", "result"], registry=self.registry)
         self._requests = Counter(
             "ballast_api_requests",
@@ -81,6 +92,14 @@ class Metrics:
     def observe_clock(self, offset_seconds: Callable[[], float]) -> None:
         """Publish the offset of the wall clock, asked when scraped."""
         self._clock_offset.set_function(offset_seconds)
+
+    def observe_reservation(self, watts: Callable[[], float]) -> None:
+        """Publish what GPUs may draw at most, asked when scraped."""
+        self._reserved.set_function(watts)
+
+    def count_agent_certificate(self, result: str) -> None:
+        """Count one answered request of an agent for its certificate."""
+        self._agent_certificates.labels(result).inc()
 
     def count_leader(self) -> None:
         """Count one leader that followed another."""

@@ -35,12 +35,17 @@ async def test_a_service() -> None:
     [
         ({"app": "theirs"}, NameTaken),
         ({"ballast.dev/trainingjob-uid": "uid-of-its-predecessor"}, ApiUnavailable),
-        ({"ballast.dev/trainingjob-uid": "uid-of-train"}, ApiRefused),
     ],
 )
 async def test_a_job(labels: JsonObject, expected: type[BallastError]) -> None:
     error = await _error(ApiServer(answers=[IMMUTABLE, {"metadata": {"labels": labels}}]), CreateObjects(SINGLE, 1))
     assert type(error) is expected
+
+
+async def test_its_own_job_that_was_made_a_little_differently_stands() -> None:
+    made = {"metadata": {"labels": {"ballast.dev/trainingjob-uid": "uid-of-train"}}}
+    action = CreateObjects(SINGLE, 1)
+    assert (await execute(ApiServer(answers=[IMMUTABLE, made]), action)).done == [(action, [("Job", made)])]
 
 
 async def test_a_job_that_is_gone_by_now_is_tried_again() -> None:

@@ -8,7 +8,8 @@ from ballast.api.conditions import Reason
 from ballast.api.jobstatus import Attempt, Outcome, Phase
 from ballast.decide.actions import AskForRefusal, StopAttempt
 from ballast.decide.policy import Policy
-from ballast.observe.cluster_state import FIRST_RETRY_SECONDS, Kind
+from ballast.observe.cluster_state import Kind
+from ballast.observe.timers import FIRST_RETRY_SECONDS
 from tests.builders import NOW, JobBuilder, at, job, pod
 from tests.unit.observe.watched import Watched
 

@@ -14,7 +14,7 @@ import pytest
 from ballast import control_loop
 from ballast.act.executor import Executor
 from ballast.control_loop import ControlLoop
-from ballast.decide.actions import Action, Transition, WriteStatus
+from ballast.decide.actions import Action, NodeAction, Transition, WriteStatus
 from ballast.decide.cycle import decide
 from ballast.decide.snapshot import Snapshot
 from ballast.observe.cluster_state import ClusterState, Kind
@@ -37,7 +37,7 @@ class Submitted(list[Action]):
 
     @property
     def names(self) -> list[str]:
-        return [action.job.metadata.name for action in self]
+        return [action.job.metadata.name for action in self if not isinstance(action, NodeAction)]
 
 
 class Running:
@@ -164,7 +164,7 @@ async def test_without_room_there_is_no_cycle() -> None:
 
 
 async def test_a_resting_job_is_decided_when_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ballast.observe.cluster_state.FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("ballast.observe.timers.FIRST_RETRY_SECONDS", 0.01)
     async with running() as operator:
         operator.sees(job("train"))
         await operator.submits(1)

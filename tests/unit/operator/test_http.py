@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from ballast.serve.http import application
+from ballast.http import application
 from ballast.serve.metrics import Metrics
 
 
 async def ask(path: str, unhealthy: str | None = None, not_ready: str | None = None) -> tuple[int, str, str]:
-    app = application(Metrics(), lambda: unhealthy, lambda: not_ready)
+    app = application(Metrics().render, lambda: unhealthy, lambda: not_ready)
     async with TestClient(TestServer(app)) as client, client.get(path) as response:
         return response.status, await response.text(), response.headers["Content-Type"]
 

@@ -1,0 +1,306 @@
+"""What each pod has used, in joules, active and idle apart; and the file that brings it over a restart of the agent.
+
+What must hold: joules only grow while a pod is there; a pod's account is kept for some time after it is gone, so that
+its last reading can be fetched, and no longer: the number of accounts is bounded. Totals survive the agent, not the
+machine: after a reboot no pod is the same and boards count from 0, so that what was saved before is void.
+
+Charges come from the device thread, readings are asked for on the event loop: a lock is held for each, briefly.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from ballast.agent.pods import PodOnNode
+from ballast.api.operatingpoint import MAX_GPUS_OF_NODE
+from ballast.api.readings import GpuShare, PodReadings, Share, Source
+
+logger = logging.getLogger(__name__)
+
+KEPT_SECONDS: Final = 600.0
+"""How long a pod's account is kept after the pod is gone."""
+MOST_ACCOUNTS: Final = 1024
+FRESH_SECONDS: Final = 5.0
+"""Watts that were charged longer ago are over."""
+MOST_DECIMALS: Final = 6
+
+FILE = "accounts.json"
+VERSION = 1
+
+Json: TypeAlias = dict[str, Any]
+GpuKey: TypeAlias = tuple[str, str | None]
+"""A GPU's UUID, and the MIG device's."""
+
+
+@dataclass(slots=True)
+class _Share:
+    active: float = 0.0
+    idle: float = 0.0
+    watts: float = 0.0
+    at: float = float("-inf")
+    source: Source = Source.COUNTER
+
+    def charge(self, active: float, idle: float, watts: float, at: float, source: Source) -> None:
+        self.active += active
+        self.idle += idle
+        self.watts = watts
+        self.at = at
+        self.source = source
+
+    def to_json(self) -> list[Any]:
+        return [self.active, self.idle, self.source.value]
+
+    @classmethod
+    def from_json(cls, values: list[Any]) -> _Share:
+        active, idle, source = values
+        return cls(float(active), float(idle), source=Source(source))
+
+
+@dataclass(slots=True)
+class _Account:
+    since: float
+    namespace: str = ""
+    name: str = ""
+    gone_at: float | None = None
+    gpus: dict[GpuKey, _Share] = field(default_factory=dict)
+    cpu: _Share | None = None
+    dram: _Share | None = None
+
+
+class Accounts:
+    """The accounts of a node's pods.
+
+    Args:
+        node: the node's name.
+        clock: seconds since the epoch (`SteadyClock.now`).
+    """
+
+    def __init__(self, node: str, clock: Callable[[], float]) -> None:
+        self._node = node
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._accounts: dict[str, _Account] = {}
+        self._limits: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._accounts)
+
+    def follow(self, pods: Mapping[str, PodOnNode]) -> None:
+        """Open accounts for pods that came, and close those of pods that have been gone for long."""
+        now = self._clock()
+        with self._lock:
+            for uid, pod in pods.items():
+                account = self._accounts.get(uid)
+                if account is None:
+                    account = self._accounts[uid] = _Account(now)
+                account.namespace, account.name, account.gone_at = pod.namespace, pod.name, None
+            for uid in [uid for uid in self._accounts if uid not in pods]:
+                account = self._accounts[uid]
+                if account.gone_at is None:
+                    account.gone_at = now
+                elif now - account.gone_at > KEPT_SECONDS:
+                    del self._accounts[uid]
+            self._bound()
+
+    def charge_gpu(self, uid: str, key: GpuKey, active: float, idle: float, watts: float, source: Source) -> None:
+        """Charge a pod for its share of a GPU.
+
+        Args:
+            uid: the pod's.
+            key: which GPU, or part of it.
+            active: joules of its own work.
+            idle: joules that would have been drawn without load.
+            watts: its power now, both together.
+            source: where the figures come from.
+        """
+        with self._lock:
+            gpus = self._account(uid).gpus
+            share = gpus.get(key)
+            if share is None:
+                share = gpus[key] = _Share()
+            share.charge(active, idle, watts, self._clock(), source)
+
+    def charge_cpu(self, uid: str, joules: float, watts: float, source: Source) -> None:
+        """Charge a pod for its share of the CPU packages."""
+        with self._lock:
+            account = self._account(uid)
+            if account.cpu is None:
+                account.cpu = _Share()
+            account.cpu.charge(joules, 0.0, watts, self._clock(), source)
+
+    def charge_dram(self, uid: str, joules: float, watts: float, source: Source) -> None:
+        """Charge a pod for its share of the memory."""
+        with self._lock:
+            account = self._account(uid)
+            if account.dram is None:
+                account.dram = _Share()
+            account.dram.charge(joules, 0.0, watts, self._clock(), source)
+
+    def note_limit(self, uuid: str, watts: float | None) -> None:
+        """Note a GPU's present power limit, for the readings of those who hold it."""
+        if watts is None:
+            self._limits.pop(uuid, None)
+        else:
+            self._limits[uuid] = watts
+
+    def readings(self, uid: str) -> PodReadings | None:
+        """Return what a pod has used; None if no such pod is known, or was for too long gone."""
+        with self._lock:
+            account = self._accounts.get(uid)
+            if account is None or not account.name:
+                return None
+            now = self._clock()
+            gpus = tuple(
+                GpuShare(
+                    uuid=uuid,
+                    mig_device=mig_device,
+                    power_limit_watts=self._limits.get(uuid) or None,
+                    **_told(share, now),
+                )
+                for (uuid, mig_device), share in _newest(account.gpus)
+            )
+            cpu = Share(**_told(account.cpu, now)) if account.cpu is not None else None
+            dram = Share(**_told(account.dram, now)) if account.dram is not None else None
+            shares = [share for share in (*gpus, cpu, dram) if share is not None]
+            return PodReadings(
+                pod_uid=uid,
+                namespace=account.namespace,
+                name=account.name,
+                node=self._node,
+                at=datetime.fromtimestamp(now, UTC),
+                since=datetime.fromtimestamp(account.since, UTC),
+                gpus=gpus,
+                cpu=cpu,
+                dram=dram,
+                joules=sum(share.active_joules + share.idle_joules for share in shares),
+                watts=sum(share.watts for share in shares),
+            )
+
+    def gpu_joules(self, uuid: str) -> float:
+        """Return what all known pods together were charged for one GPU."""
+        with self._lock:
+            return sum(
+                share.active + share.idle
+                for account in self._accounts.values()
+                for (gpu, _), share in account.gpus.items()
+                if gpu == uuid
+            )
+
+    def to_json(self) -> Json:
+        """Return everything, as it is saved."""
+        with self._lock:
+            return {
+                uid: {
+                    "namespace": account.namespace,
+                    "name": account.name,
+                    "since": account.since,
+                    "gpus": [[*key, *share.to_json()] for key, share in account.gpus.items()],
+                    "cpu": account.cpu.to_json() if account.cpu is not None else None,
+                    "dram": account.dram.to_json() if account.dram is not None else None,
+                }
+                for uid, account in self._accounts.items()
+            }
+
+    def restore(self, saved: Json) -> None:
+        """Take over what an earlier process saved.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is not what `to_json` gives.
+        """
+        accounts = {}
+        for uid, values in saved.items():
+            account = _Account(float(values["since"]), str(values["namespace"]), str(values["name"]))
+            for uuid, mig_device, *share in values["gpus"]:
+                account.gpus[uuid, mig_device] = _Share.from_json(share)
+            account.cpu = _Share.from_json(values["cpu"]) if values["cpu"] else None
+            account.dram = _Share.from_json(values["dram"]) if values["dram"] else None
+            accounts[uid] = account
+        with self._lock:
+            self._accounts = accounts
+
+    def _account(self, uid: str) -> _Account:
+        account = self._accounts.get(uid)
+        if account is None:
+            account = self._accounts[uid] = _Account(self._clock())
+            self._bound()
+        return account
+
+    def _bound(self) -> None:
+        while len(self._accounts) > MOST_ACCOUNTS:  # those go first that are gone longest
+            accounts = self._accounts
+            del accounts[min(accounts, key=lambda uid: (accounts[uid].gone_at or float("inf"), accounts[uid].since))]
+
+
+def _newest(gpus: Mapping[GpuKey, _Share]) -> Iterable[tuple[GpuKey, _Share]]:
+    """Return all shares, or as many as a reading holds: those that were charged last."""
+    if len(gpus) <= MAX_GPUS_OF_NODE:
+        return gpus.items()
+    return sorted(gpus.items(), key=lambda item: item[1].at)[-MAX_GPUS_OF_NODE:]
+
+
+def _told(share: _Share, now: float) -> dict[str, Any]:
+    return {
+        "active_joules": round(share.active, MOST_DECIMALS),
+        "idle_joules": round(share.idle, MOST_DECIMALS),
+        "watts": round(share.watts, MOST_DECIMALS) if now - share.at <= FRESH_SECONDS else 0.0,
+        "source": share.source,
+    }
+
+
+class AccountsFile:
+    """Where totals are kept while no agent runs.
+
+    A write is atomic for whoever reads after a crash of the agent. It does not wait for the disk: after a crash of the
+    machine what it says is void anyway.
+
+    Args:
+        folder: on the node's disk; made if need be.
+        boot_id: of this boot of the machine.
+    """
+
+    def __init__(self, folder: Path, boot_id: str) -> None:
+        self._path = folder / FILE
+        self._boot_id = boot_id
+        self._fails = False
+
+    def save(self, content: Json) -> None:
+        """Save; if that fails it is logged, once, and stops nothing: totals are lost only if the agent ends then."""
+        text = json.dumps({"version": VERSION, "bootId": self._boot_id, **content}, separators=(",", ":"))
+        fresh = self._path.with_suffix(".new")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            fresh.replace(self._path)
+            self._fails = False
+        except OSError as error:
+            if not self._fails:
+                logger.warning(
+                    "cannot save what pods have used: it would be lost if the agent ended now",
+                    extra={"file": str(self._path), "error": str(error)},
+                )
+            self._fails = True
+
+    def load(self) -> Json:
+        """Return what was last saved since the machine started; empty if there is nothing, or nothing of use."""
+        try:
+            content: Json = json.loads(self._path.read_text(encoding="utf-8"))
+            if content["version"] == VERSION and content["bootId"] == self._boot_id:
+                return content
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            logger.warning(
+                "what pods have used before cannot be read: counting begins anew",
+                extra={"file": str(self._path), "error": f"{type(error).__name__}: {error}"},
+            )
+        return {}

@@ -1,0 +1,1 @@
+"""The restore matrix: real processes over the real pynvml and simulated boards."""

@@ -1,0 +1,1 @@
+"""Agents get certificates and tell pods by their tokens, with a real API server."""

@@ -1,0 +1,1 @@
+"""Properties of metering (G4)."""

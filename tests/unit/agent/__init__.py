@@ -1,0 +1,1 @@
+"""The agent: GPUs and CPUs metered, operating points set and restored."""

@@ -1,0 +1,1 @@
+"""The capper, over GPUs in memory."""

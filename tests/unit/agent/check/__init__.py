@@ -1,0 +1,1 @@
+"""`ballast agent --check`: what it finds, how it judges, and that it changes nothing."""

@@ -1,0 +1,1 @@
+"""Metering: joules of boards and CPUs, and whose they are."""

@@ -1,0 +1,1 @@
+"""NVIDIA's GPUs by NVML: exact calls, units, privileges and errors."""
