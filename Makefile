@@ -12,7 +12,7 @@ endif
 unexport KUBECONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-integration test-e2e lint format type verify crds lock cluster cluster-down image bench clean
+.PHONY: help setup demo test test-fast test-integration test-e2e lint format type verify crds protos lock cluster cluster-down image bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,10 +53,13 @@ type: $(READY)  ## mypy, strict
 	@$(BIN)/mypy
 
 verify: $(READY)  ## are rendered files and locks fresh?
-	@$(BIN)/python -m ballast.api.crds --check charts/ballast/crds && $(BIN)/python -m tests.locks --check
+	@$(BIN)/python -m ballast.api.crds --check charts/ballast/crds && $(BIN)/python -m tests.protos --check && $(BIN)/python -m tests.locks --check
 
 crds: $(READY)  ## render the CRDs from the API models
 	@$(BIN)/python -m ballast.api.crds --write charts/ballast/crds
+
+protos: $(READY)  ## render the messages of the kubelet's gRPC interfaces
+	@$(BIN)/python -m tests.protos --write
 
 lock: $(READY)  ## bring lock/*.txt up to date with pyproject.toml
 	@$(BIN)/python -m tests.locks $(ARGS)

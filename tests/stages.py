@@ -35,6 +35,7 @@ STAGES = (
         "verify",
         (
             ("python", "-m", "ballast.api.crds", "--check", "charts/ballast/crds"),
+            ("python", "-m", "tests.protos", "--check"),
             ("python", "-m", "tests.locks", "--check"),
         ),
     ),

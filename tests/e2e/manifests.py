@@ -36,6 +36,11 @@ class TrainingJobManifest:
         self._trainer["resources"]["limits"] = {"nvidia.com/gpu": str(count)}
         return self
 
+    def limits(self, **quantities: str) -> Self:
+        """Bound other resources in each pod."""
+        self._trainer["resources"].setdefault("limits", {}).update(quantities)
+        return self
+
     def requests(self, **quantities: str) -> Self:
         """Ask for other resources in each pod."""
         self._trainer["resources"]["requests"].update(quantities)

@@ -14,13 +14,18 @@ from pathlib import Path
 import yaml
 
 from tests.cluster import Cluster
-from tests.cluster.helm import CHART, RELEASE, helm
+from tests.cluster.helm import CHART, POD_SECURITY, RELEASE, helm
 from tests.cluster.processes import MARK
 from tests.e2e.operator_process import OperatorProcess
 
 OPERATOR_NAMESPACE = "ballast-system"
 OPERATOR_NAME = "ballast-operator"
 WEBHOOK_NAME = "ballast"
+OPERATOR_PODS = "app.kubernetes.io/component=operator"
+#: No node has this label: the rights are the agents' too, but agents run only where a test is about them.
+NOWHERE = "nowhere"
+#: The chart's templates without anything that runs.
+RIGHTS = ("serviceaccount", "rbac", "agent/serviceaccount", "agent/rbac", "agent/policies")
 
 
 class Operators:
@@ -84,7 +89,7 @@ class Operators:
         # The service account and its rights are there already, and get their owner here.
         helm(
             "upgrade", "--install", RELEASE, str(CHART), "-n", OPERATOR_NAMESPACE, "--take-ownership", "--wait",
-            "--timeout=120s", kubeconfig=self._cluster.kubeconfig,
+            "--timeout=120s", f"--set=agent.nodeSelector.agents={NOWHERE}", kubeconfig=self._cluster.kubeconfig,
         )  # fmt: skip
 
     def stop(self) -> None:
@@ -96,7 +101,8 @@ class Operators:
             # The rest stays, for operators outside: an uninstalled service account would take their token with it.
             self._cluster.kubectl("delete", "validatingwebhookconfiguration", WEBHOOK_NAME, "--ignore-not-found")
             self._cluster.kubectl("-n", OPERATOR_NAMESPACE, "delete", "deployment", OPERATOR_NAME, "--wait=true")
-            self._cluster.kubectl("-n", OPERATOR_NAMESPACE, "wait", "--for=delete", "pods", "--all", "--timeout=60s")
+            gone = ("wait", "--for=delete", "pods", "-l", OPERATOR_PODS, "--timeout=60s")
+            self._cluster.kubectl("-n", OPERATOR_NAMESPACE, *gone)
             self._deployed = False
 
     def _free_lease(self) -> None:
@@ -125,16 +131,14 @@ class Operators:
 
 
 def install_api(cluster: Cluster) -> None:
-    """Install what the operator needs before it starts: the CRDs, and its service account with its rights."""
+    """Install what operator and agents need before they start: CRDs, service accounts, rights and policies."""
     crds = str(CHART / "crds")
     cluster.kubectl("apply", "--server-side", "-f", crds)
     cluster.kubectl("wait", "--for=condition=Established", "-f", crds, "--timeout=60s")
-    namespace = {
-        "metadata": {"name": OPERATOR_NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
-    }
+    namespace = {"metadata": {"name": OPERATOR_NAMESPACE, "labels": POD_SECURITY}}
     rights = helm(
         "template", RELEASE, str(CHART), "-n", OPERATOR_NAMESPACE,
-        *("--show-only=templates/serviceaccount.yaml", "--show-only=templates/rbac.yaml"),
+        *(f"--show-only=templates/{name}.yaml" for name in RIGHTS),
     )  # fmt: skip
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", **namespace}))
     cluster.kubectl("apply", "-f", "-", stdin=rights)

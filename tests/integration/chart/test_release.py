@@ -1,6 +1,6 @@
 """A release comes and goes: an upgrade leaves what the operator wrote, and uninstalling leaves the CRDs alone.
 
-Without replicas: what operators do in a cluster is end-to-end.
+Without replicas, and without a real node that could run the Job by which uninstalling begins: what runs is end-to-end.
 """
 
 from __future__ import annotations
@@ -18,18 +18,23 @@ from tests.e2e.operators import Operators, install_api
 
 NAMESPACE = "chart-test"
 CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/ballast"
+AUTHORITY = f"/api/v1/namespaces/{NAMESPACE}/secrets/ballast-agent-ca"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/ballast-operator"
 COLLECTIONS = (
     f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments",
+    f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets",
     f"/apis/policy/v1/namespaces/{NAMESPACE}/poddisruptionbudgets",
     f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles",
     f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings",
     f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases",
     f"/api/v1/namespaces/{NAMESPACE}/services",
     f"/api/v1/namespaces/{NAMESPACE}/secrets",
+    f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts",
     "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+    "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+    "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
 )
 
 
@@ -42,7 +47,7 @@ class Release:
     def upgrade(self, *options: str) -> None:
         helm(
             "upgrade", "--install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace", "--take-ownership",
-            "--set", "replicas=0", *options, kubeconfig=self._cluster.kubeconfig,
+            "--set", "replicas=0,uninstall.enabled=false", *options, kubeconfig=self._cluster.kubeconfig,
         )  # fmt: skip
 
     def uninstall(self) -> None:
@@ -80,6 +85,7 @@ def test_an_upgrade_leaves_what_the_operator_wrote(release: Release, cluster: Cl
     webhook = _webhook(kube)
     webhook["clientConfig"]["caBundle"] = bundle
     kube.merge(CONFIGURATION, {"webhooks": [webhook]})
+    kube.merge(AUTHORITY, {"data": {"ca.crt": bundle}})
     kube.merge(LEASE, {"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 15}})
 
     release.upgrade("--set", "webhook.timeoutSeconds=10")
@@ -87,6 +93,7 @@ def test_an_upgrade_leaves_what_the_operator_wrote(release: Release, cluster: Cl
     webhook = _webhook(kube)
     assert webhook["timeoutSeconds"] == 10
     assert webhook["clientConfig"]["caBundle"] == bundle
+    assert kube.get(AUTHORITY)["data"] == {"ca.crt": bundle}
     assert kube.get(LEASE)["spec"]["holderIdentity"] == "somebody"
 
 

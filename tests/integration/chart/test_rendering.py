@@ -37,6 +37,10 @@ def test_a_setting_reaches_the_operator_as_a_person_wrote_it() -> None:
         ("settings.logLevel=loud", "logLevel"),
         ("replica=3", "replica"),
         ("webhook.timeoutSeconds=1", "timeoutSeconds"),
+        ("agent.settings.sampleHertz=100", "sampleHertz"),
+        ("agent.settings.hertz=1", "hertz"),
+        ("agent.hostPort=1", "hostPort"),
+        ("uninstall.timeoutSeconds=0", "timeoutSeconds"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(option: str, named: str) -> None:
@@ -45,7 +49,7 @@ def test_a_wrong_value_is_refused_by_name(option: str, named: str) -> None:
 
 
 def test_without_the_webhook_nothing_of_it_is_there() -> None:
-    objects = rendered("--set", "webhook.enabled=false")
+    objects = rendered("--set", "webhook.enabled=false,agent.enabled=false")
     assert not [kind for kind, _ in objects if kind == "ValidatingWebhookConfiguration"]
     assert environment(objects)["BALLAST_WEBHOOK_PORT"] == "0"
     rules = [*objects["ClusterRole", "ballast-operator"]["rules"], *objects["Role", "ballast-operator"]["rules"]]
@@ -62,10 +66,10 @@ def test_the_bundle_is_left_to_the_operator() -> None:
 
 
 def test_no_right_is_for_everything() -> None:
-    objects = rendered()
-    for kind in ("ClusterRole", "Role"):
-        for rule in objects[kind, "ballast-operator"]["rules"]:
-            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+    roles = [found for (kind, _), found in rendered().items() if kind in {"ClusterRole", "Role"}]
+    assert len(roles) == 6
+    for rule in (rule for role in roles for rule in role["rules"]):
+        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
 
 
 def test_an_image_that_is_named_in_full_gets_no_tag() -> None:

@@ -1,4 +1,4 @@
-"""The chart's settings are the operator's: the same names, defaults and bounds."""
+"""The chart's settings are the operator's and the agent's: the same names, defaults and bounds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import yaml
 from annotated_types import Ge, Gt, Le
 
+from ballast.agent.settings import AgentSettings
 from ballast.settings import OperatorSettings
 from tests.cluster.helm import CHART
 
@@ -19,23 +20,38 @@ SETTINGS: dict[str, dict[str, Any]] = SCHEMA["settings"]["properties"]
 #: What the chart's own templates decide, or what nobody should have to change.
 NOT_IN_THE_CHART = {
     "http_host", "http_port", "webhook_host", "webhook_port", "certificate_days", "namespace", "lease_name",
-    "debounce_seconds", "idle_seconds", "resync_seconds", "stuck_seconds",
+    "agents", "agent_port", "debounce_seconds", "idle_seconds", "resync_seconds", "stuck_seconds",
 }  # fmt: skip
+AGENT: dict[str, Any] = VALUES["agent"]
+AGENT_SCHEMA: dict[str, Any] = SCHEMA["agent"]["properties"]
+AGENT_SETTINGS: dict[str, dict[str, Any]] = AGENT_SCHEMA["settings"]["properties"]
+#: What the agent's template decides: names, addresses and where it finds the node's folders.
+NOT_IN_THE_AGENTS_PART = {
+    "node_name", "host_ip", "namespace", "lease_name", "state_folder", "pod_resources_socket", "proc_root",
+    "cgroup_root", "powercap_root", "https_host", "https_port", "http_host", "http_port",
+}  # fmt: skip
+BOTH = [
+    *((name, schema, VALUES["settings"], OperatorSettings) for name, schema in SETTINGS.items()),
+    *((name, schema, AGENT["settings"], AgentSettings) for name, schema in AGENT_SETTINGS.items()),
+]
+Model = type[OperatorSettings] | type[AgentSettings]
 
 
 def field_of(name: str) -> str:
-    """The operator's name of a setting, as the template makes it."""
+    """A process' own name of a setting, as the template makes it."""
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_it_is_one_of_the_operators_with_the_same_default(name: str) -> None:
-    assert VALUES["settings"][name] == OperatorSettings.model_fields[field_of(name)].default
+@pytest.mark.parametrize(("name", "schema", "values", "model"), BOTH)
+def test_it_is_one_of_the_process_with_the_same_default(
+    name: str, schema: dict[str, Any], values: dict[str, Any], model: Model
+) -> None:
+    assert values[name] == model.model_fields[field_of(name)].default
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_it_has_the_same_bounds(name: str) -> None:
-    schema, bounds = SETTINGS[name], OperatorSettings.model_fields[field_of(name)].metadata
+@pytest.mark.parametrize(("name", "schema", "values", "model"), BOTH)
+def test_it_has_the_same_bounds(name: str, schema: dict[str, Any], values: dict[str, Any], model: Model) -> None:
+    bounds = model.model_fields[field_of(name)].metadata
     assert schema.get("minimum") == next((each.ge for each in bounds if isinstance(each, Ge)), None)
     assert schema.get("maximum") == next((each.le for each in bounds if isinstance(each, Le)), None)
     assert schema.get("exclusiveMinimum") == next((each.gt for each in bounds if isinstance(each, Gt)), None)
@@ -44,6 +60,16 @@ def test_it_has_the_same_bounds(name: str) -> None:
 def test_each_of_the_operators_can_be_set_or_is_left_out_on_purpose() -> None:
     assert {field_of(name) for name in SETTINGS} | NOT_IN_THE_CHART == set(OperatorSettings.model_fields)
     assert set(VALUES["settings"]) == set(SETTINGS)
+
+
+def test_each_of_the_agents_can_be_set_or_is_left_out_on_purpose() -> None:
+    assert {field_of(name) for name in AGENT_SETTINGS} | NOT_IN_THE_AGENTS_PART == set(AgentSettings.model_fields)
+    assert set(AGENT["settings"]) == set(AGENT_SETTINGS)
+
+
+@pytest.mark.parametrize(("port", "field"), [("httpsPort", "https_port"), ("httpPort", "http_port")])
+def test_the_agents_ports_have_the_same_defaults(port: str, field: str) -> None:
+    assert AGENT[port] == AgentSettings.model_fields[field].default
 
 
 def test_the_certificates_validity_has_the_same_default() -> None:
@@ -55,6 +81,7 @@ def test_every_value_has_a_schema() -> None:
     for name, value in VALUES.items():
         if SCHEMA[name].get("additionalProperties") is False:
             assert set(value) <= set(SCHEMA[name]["properties"])
+    assert set(AGENT) == set(AGENT_SCHEMA)
 
 
 def test_there_is_nothing_to_apply_beside_the_chart() -> None:
