@@ -27,12 +27,12 @@ from ballast.agent.cpu_model import CpuModel
 from ballast.agent.cpu_shares import CpuShares
 from ballast.agent.device import Driver, DriverGone
 from ballast.agent.device_thread import DeviceThread
+from ballast.agent.drivers import open_driver
 from ballast.agent.enforcement import Enforcement, Inputs
 from ballast.agent.gpus import Gpus
 from ballast.agent.meter_loop import Metering
 from ballast.agent.metrics import NodeMetrics
 from ballast.agent.node_power import COLLECTION, OwnNodePower, StatusWriter
-from ballast.agent.nvml import NvmlDriver
 from ballast.agent.operator_lease import OperatorLease
 from ballast.agent.originals import Originals, read_boot_id
 from ballast.agent.pod_resources import PodResources, holders_by_gpu
@@ -96,14 +96,14 @@ async def run(settings: AgentSettings) -> None:
     ):
         try:
             async with asyncio.TaskGroup() as tasks:
-                await _Agent(settings, NvmlDriver(), kube, reviews, pod_resources, tasks).run()
+                await _Agent(settings, open_driver(), kube, reviews, pod_resources, tasks).run()
         except* _Stop:
             logger.info("stopped")
 
 
 def restore(settings: AgentSettings, out: TextIO) -> int:
     """Give every GPU of this node what it had before an agent changed it; return the exit code."""
-    driver = NvmlDriver()
+    driver = open_driver()
     try:
         originals = Originals(settings.state_folder, read_boot_id(settings.proc_root))
         try:

@@ -32,7 +32,7 @@ from ballast.agent.check_verdicts import Level, of_cpu, of_gpu, of_node
 from ballast.agent.cpu import CpuMeter, CpuReading
 from ballast.agent.cpu_model import CpuModel
 from ballast.agent.device import DeviceError, Driver, NoPermission, NotSupported, PowerDevice, Sample
-from ballast.agent.nvml import NvmlDriver
+from ballast.agent.drivers import open_driver
 from ballast.agent.rapl import RaplPackages
 from ballast.agent.settings import AgentSettings
 from ballast.clock import steady_seconds
@@ -61,7 +61,7 @@ def run_check(arguments: argparse.Namespace, out: TextIO = sys.stdout) -> int:
     """
     settings = AgentSettings(node_name=socket.gethostname())
     rapl = RaplPackages(settings.powercap_root)
-    driver = NvmlDriver()
+    driver = open_driver()
     try:
         return check(
             driver,
