@@ -107,6 +107,8 @@ ENTRYPOINT ["python", "-m", "ballast"]
 # As root, because NVML lets nobody else set a power limit or lock clocks; the chart makes the file system read-only.
 FROM agent-dependencies AS agent
 COPY --from=code /code /opt/ballast
+# Threads that seldom allocate need no heaps of their own.
+ENV MALLOC_ARENA_MAX=2
 USER 0:0
 WORKDIR /tmp
 ENTRYPOINT ["python", "-m", "ballast"]

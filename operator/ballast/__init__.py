@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import metadata
+from typing import Final
 
-
-def version() -> str:
-    """Return the installed version; a checkout that is not installed has none."""
-    try:
-        return metadata.version("ballast")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+__version__: Final = "0.1.0"
+"""The same as in pyproject.toml; to ask the installed package for it costs more memory than the agent has to give."""

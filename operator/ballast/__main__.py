@@ -162,7 +162,7 @@ def _read_settings(kind: type[S], **given: Any) -> S | None:
     except ValidationError as error:
         prefix = kind.model_config.get("env_prefix", "")
         for problem in error.errors():
-            name = "_".join(str(part) for part in problem["loc"]).upper()
+            name = str(problem["loc"][0]).upper() if problem["loc"] else ""  # what follows is not the user's
             if problem["type"] == "missing":
                 print(
                     f"ballast: {prefix}{name} is not set: {kind.model_fields[name.lower()].description}",

@@ -6,12 +6,17 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from tests.bench import operator_bench
+from tests.bench import metering_bench, operator_bench
 from tests.bench.measurement import Measurement, commit_of
 from tests.bench.operator_bench import PARTS, Size
 from tests.e2e.operator_process import REPOSITORY
 
-BENCHES: dict[str, Callable[[Size], Iterable[Measurement]]] = {"operator": operator_bench.measure, **PARTS}
+BENCHES: dict[str, Callable[[Size], Iterable[Measurement]]] = {
+    "operator": operator_bench.measure,
+    **PARTS,
+    "metering": lambda size: metering_bench.measure(size.runs or operator_bench.RUNS),
+}
+EXPLAINED = f"{operator_bench.EXPLAINED}\n{metering_bench.__doc__}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description="Benchmarks. Each figure is the median of its runs; `holds` tells whether its aim is reached.",
-        epilog=operator_bench.EXPLAINED,
+        epilog=EXPLAINED,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("bench", nargs="*", help=f"which to run: {', '.join(BENCHES)} (default: operator)")

@@ -17,7 +17,7 @@ from typing import NoReturn, TextIO
 
 from prometheus_client import Counter
 
-from ballast import http, version
+from ballast import __version__, http
 from ballast.agent import watching
 from ballast.agent.accounts import Accounts, AccountsFile
 from ballast.agent.attribution import Holder
@@ -173,7 +173,7 @@ class _Agent:
             settings.sample_hertz,
         )
         self._writer = StatusWriter(kube, self._own, settings.node_name, settings.status_seconds)
-        self._reporter = Reporter(version(), self._clock.now, steady_seconds)
+        self._reporter = Reporter(__version__, self._clock.now, steady_seconds)
         self._metrics = NodeMetrics(
             self._metering, lambda: {uuid: state.reapplied for uuid, state in self._enforcement.states.items()}
         )
@@ -229,7 +229,6 @@ class _Agent:
         for uuid, problem in done.problems.items():
             logger.error("a GPU could not be restored", extra={"gpu": uuid, "problem": problem})
         await self._thread.run(self._metering.close)
-        self._enforcement.states, self._enforcement.confirmed = {}, {}
         self._report(ending=True)
         with suppress(BallastError, TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 30.0
 """How often it is looked whether GPUs came or went, or were divided."""
+REOPEN_SECONDS = 1.0
+"""A driver that goes again so soon after it came back is not asked at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Inputs:
 
 
 class Enforcement:
-    """Runs rounds; what they came to is in `states`.
+    """Runs rounds; what they came to is in `states`, `confirmed` and `changed`.
 
     Args:
         thread: where boards are touched.
@@ -87,10 +89,13 @@ class Enforcement:
         self._woken = asyncio.Event()
         self._woken_at: float | None = None
         self._looked_at = clock()
+        self._reopened_at = float("-inf")
         self._points: dict[str, OperatingPoint | None] = {}
         self._asked_at: dict[str, float] = {}
         self.states: Mapping[str, GpuState] = {}
         self.confirmed: dict[str, Confirmed] = {}
+        self.changed = capper.changed
+        """GPUs that are not, or perhaps not, as they were found."""
         self.rounds = 0
 
     def wake(self) -> None:
@@ -117,7 +122,7 @@ class Enforcement:
                 self._looked_at = now
                 await self._thread.run(self._gpus.look)
             if not self._gpus.devices and self._capper.changed:
-                await self.reopen()
+                await self._begin_anew()  # This round goes on with what there is: it needs no other.
             inputs = self._inputs()
             wanted = assign(
                 inputs.spec,
@@ -132,19 +137,33 @@ class Enforcement:
         except DriverGone as error:
             logger.warning("the driver is gone; beginning anew when it is back", extra={"error": str(error)})
             await self.reopen()
+        self.changed = self._capper.changed
         self._note_confirmed()
         self.rounds += 1
         self._on_round()
 
     async def reopen(self) -> None:
         """Begin anew with the driver, which has forgotten what was set."""
-        if await self._thread.run(self._gpus.reopen):
-            await self._thread.run(self._capper.forget)
-            self.wake()
+        if await self._begin_anew():
+            before, self._reopened_at = self._reopened_at, self._clock()
+            if self._reopened_at - before >= REOPEN_SECONDS:
+                self.wake()
 
     async def restore(self) -> Restored:
-        """Give every GPU what was found."""
-        return await self._thread.run(self._capper.restore_all)
+        """Give every GPU what was found; `states` tells then only what could not be given back."""
+        done = await self._thread.run(self._capper.restore_all)
+        self.states = {
+            uuid: GpuState(found_power_limit_watts=self._capper.found_power_limit_watts(uuid), problem=problem)
+            for uuid, problem in done.problems.items()
+        }
+        self.confirmed, self.changed = {}, self._capper.changed
+        return done
+
+    async def _begin_anew(self) -> bool:
+        is_there = await self._thread.run(self._gpus.reopen)
+        if is_there:
+            await self._thread.run(self._capper.forget)
+        return is_there
 
     def _pause(self) -> float:
         """Return the seconds to the next round if nothing changes; at the latest when the operator turns stale."""
@@ -166,7 +185,8 @@ class Enforcement:
             if before is not None and before.at == state.since:
                 confirmed[uuid] = before
             elif state.since is not None:
-                asked_at = self._asked_at.get(uuid)
+                # Once: what is set again later, after the driver was reloaded, answers no question.
+                asked_at = self._asked_at.pop(uuid, None)
                 is_answer = asked_at is not None and asked_at <= state.since
                 confirmed[uuid] = Confirmed(state.since, asked_at if is_answer else None)
         self.confirmed = confirmed

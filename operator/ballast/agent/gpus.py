@@ -1,7 +1,7 @@
 """The node's GPUs as they are now: which answer, what each is, and the driver under them.
 
-What must hold: a GPU that is away (lost, or its driver is being reloaded) is not there; it comes back by itself at one
-of the next looks. Blocking; for the device thread.
+What must hold: a GPU that is away (lost, or its driver is being reloaded) is not there, and `problem` says so until it
+is back; it comes back by itself at one of the next looks. Blocking; for the device thread.
 """
 
 from __future__ import annotations
@@ -27,17 +27,20 @@ class Gpus:
         self.descriptions: Mapping[str, Description] = {}
         self.problem: str | None = None
         """Why GPUs that were there are not; None as a rule."""
+        self._known: frozenset[str] = frozenset()  # all that ever answered
+        self._has_looked = False
 
     def look(self) -> bool:
-        """Look which GPUs answer; return whether others do, or as something else, than at the last look."""
-        before = dict(self.descriptions)
-        try:
-            self._look()
-        except DriverGone as error:
-            self.devices, self.descriptions = {}, {}
-            self.problem = f"the driver is gone: {error}"
-        if before and self.problem is None and (missing := sorted(before.keys() - self.descriptions.keys())):
-            self.problem = f"{', '.join(missing)} does not answer"
+        """Look which GPUs answer; return whether others do, or as something else, than at the last look.
+
+        If none answered at the last look the driver is opened anew: it may have been away, or not there yet.
+        """
+        before = self.descriptions
+        if self._has_looked and not self.devices:
+            self.reopen()
+        else:
+            self._look(self.devices)
+        self._has_looked = True
         return before != self.descriptions
 
     def reopen(self) -> bool:
@@ -45,14 +48,36 @@ class Gpus:
         try:
             self.driver.reopen()
         except DriverGone as error:
-            self.devices, self.descriptions = {}, {}
-            self.problem = f"the driver is gone: {error}"
+            self._lose_all(error)
             return False
-        self.problem = None
-        self.look()
+        return self._look({})  # what there was is void
+
+    def _look(self, before: Mapping[str, PowerDevice]) -> bool:
+        """Look; return whether there is a driver."""
+        try:
+            devices, descriptions = self._described()
+        except DriverGone as error:
+            self._lose_all(error)
+            return False
+        except DeviceError as error:
+            # It answers, if badly: to take all for gone would take away operating points for a moment.
+            logger.warning("the driver does not tell which GPUs there are", extra={"error": str(error)})
+            self.devices = before
+            self.problem = f"the driver does not tell which GPUs there are: {error}" if self._known else None
+            return True
+        # Objects that stay the same remember what their boards do not support.
+        kept = {
+            uuid: before[uuid]
+            for uuid in devices
+            if uuid in before and self.descriptions.get(uuid) == descriptions[uuid]
+        }
+        self.devices, self.descriptions = {**devices, **kept}, descriptions
+        self._known |= descriptions.keys()
+        missing = ", ".join(sorted(self._known - descriptions.keys()))
+        self.problem = f"no answer from {missing}: reset it (nvidia-smi -r), or restart the node" if missing else None
         return True
 
-    def _look(self) -> None:
+    def _described(self) -> tuple[dict[str, PowerDevice], dict[str, Description]]:
         devices: dict[str, PowerDevice] = {}
         descriptions: dict[str, Description] = {}
         for device in self.driver.devices():
@@ -67,13 +92,8 @@ class Gpus:
                     devices[device.uuid], descriptions[device.uuid] = device, self.descriptions[device.uuid]
             else:
                 devices[device.uuid] = device
-        # Objects that stay the same remember what their boards do not support.
-        kept = {
-            uuid: self.devices[uuid] for uuid in devices if uuid in self.devices and self._is_same(uuid, descriptions)
-        }
-        self.devices, self.descriptions = {**devices, **kept}, descriptions
-        if self.devices:
-            self.problem = None
+        return devices, descriptions
 
-    def _is_same(self, uuid: str, descriptions: Mapping[str, Description]) -> bool:
-        return self.descriptions.get(uuid) == descriptions[uuid]
+    def _lose_all(self, error: DriverGone) -> None:
+        self.devices, self.descriptions = {}, {}
+        self.problem = f"the driver is gone: {error}" if self._known else None

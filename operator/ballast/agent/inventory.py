@@ -46,6 +46,7 @@ class GpuFacts:
         state: what the capper knows of it; None before its first round.
         confirmation: of the operating point that it has; None while it is as it was found.
         present_watts: the power limit that it has now.
+        is_changed: whether it is not, or perhaps not, as it was found.
         holders: UIDs of the pods that hold it, each with its MIG device or None.
     """
 
@@ -54,6 +55,7 @@ class GpuFacts:
     confirmation: Confirmation | None = None
     present_watts: float | None = None
     idle_watts: float | None = None
+    is_changed: bool = False
     holders: Sequence[tuple[str, str | None]] = ()
 
 
@@ -94,15 +96,17 @@ def status(
     """
     told = tuple(_gpu(facts, pods) for facts in sorted(gpus, key=lambda facts: facts.description.uuid))
     models = {gpu.model for gpu in told}
-    limits = [facts.present_watts for facts in gpus]
+    # Only those that have one; a sum without what one of them may draw would tell too little.
+    limits = [facts.present_watts for facts in gpus if facts.present_watts or facts.description.power_limit_watts]
+    known = [watts for watts in limits if watts]
     return NodePowerStatus(
         observed_generation=generation,
         agent=version,
         driver=driver,
         gpu_model=models.pop() if len(models) == 1 else None,
         gpu_count=len(told),
-        capped_gpus=sum(gpu.enforced is not None for gpu in told),
-        limit_watts=round(sum(watts for watts in limits if watts is not None), 1) if any(limits) else None,
+        capped_gpus=sum(facts.is_changed for facts in gpus),
+        limit_watts=round(sum(known), 1) if known and len(known) == len(limits) else None,
         gpus=told,
         cpu_packages=tuple(cpus),
         conditions=_conditions(health, before, generation, now),
@@ -127,7 +131,7 @@ def _gpu(facts: GpuFacts, pods: Mapping[str, PodOnNode]) -> GpuStatus:
             default_watts=it.default_power_limit_watts or limits.highest,
             found_watts=found,
         )
-        if limits is not None and found is not None
+        if limits is not None and found  # no board runs at 0 W: it does not tell
         else None,
         clock=ClockRange(min_hertz=int(it.clock_hertz.lowest), max_hertz=int(it.clock_hertz.highest))
         if it.clock_hertz is not None

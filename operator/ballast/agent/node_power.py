@@ -41,6 +41,8 @@ class OwnNodePower:
         self.spec: NodePowerSpec | None = self._kept()
         """What is asked; None while no agent of this node has ever seen its NodePower."""
         self.generation: int | None = None
+        self.uid: str | None = None
+        """Of the object that there is: one that was deleted and made again is another, and has no status."""
         self.is_known = False
         """Whether this agent has seen it."""
         self.exists = asyncio.Event()
@@ -62,8 +64,8 @@ class OwnNodePower:
     def _lose(self) -> None:
         """Take in that it is gone: somebody deleted it, and then nothing is asked until the operator makes it again."""
         self.exists.clear()
-        if self.is_known and self.spec != NodePowerSpec():
-            self.generation = None
+        self.generation = self.uid = None
+        if self.spec is not None and self.spec != NodePowerSpec():
             self._ask(NodePowerSpec())
 
     def _take(self, obj: JsonObject) -> None:
@@ -73,8 +75,9 @@ class OwnNodePower:
             logger.error("the NodePower cannot be read; what it asked before holds", extra={"error": str(error)})  # noqa: TRY400
             return
         self.exists.set()
-        self.generation = power.metadata.generation
-        if not self.is_known or power.spec != self.spec:
+        is_other = power.metadata.uid != self.uid
+        self.generation, self.uid = power.metadata.generation, power.metadata.uid
+        if is_other or not self.is_known or power.spec != self.spec:
             self.is_known = True
             self._ask(power.spec)
 
@@ -117,13 +120,13 @@ class StatusWriter:
         self._node = node
         self._seconds = seconds
         self._newest: NodePowerStatus | None = None
-        self._written: NodePowerStatus | None = None
+        self._written: tuple[str | None, NodePowerStatus] | None = None  # to the object of that UID
         self._news = asyncio.Event()
 
     def put(self, status: NodePowerStatus) -> None:
         """Have a status written soon, in place of one that was not written yet."""
         self._newest = status
-        if status != self._written:
+        if not self._is_written():
             self._news.set()
 
     async def run(self) -> None:
@@ -139,6 +142,8 @@ class StatusWriter:
                 self._written = None
                 self._news.set()
                 await asyncio.sleep(RETRY_SECONDS)
+            if not self._is_written():  # another one was put meanwhile
+                self._news.set()
             await asyncio.sleep(self._seconds)
 
     async def write(self) -> None:
@@ -147,8 +152,8 @@ class StatusWriter:
         Raises:
             BallastError: it could not be written.
         """
-        status = self._newest
-        if status is None or status == self._written:
+        uid, status = self._own.uid, self._newest
+        if status is None or self._is_written():
             return
         body = {
             "apiVersion": API_VERSION,
@@ -157,4 +162,7 @@ class StatusWriter:
             "status": status.to_manifest(),
         }
         await self._kube.apply(f"{COLLECTION}/{self._node}/status", body)
-        self._written = status
+        self._written = uid, status
+
+    def _is_written(self) -> bool:
+        return self._newest is None or self._written == (self._own.uid, self._newest)

@@ -69,7 +69,10 @@ class PodsOnNode:
         is_news = not self.is_known or pods != self._pods
         self.is_known = True
         if is_news:
-            self._gone |= dict.fromkeys(self._pods.keys() - pods.keys())
+            gone = self._pods.keys() - pods.keys()
+            # Not those that are back: a mirror pod that is made again is the same pod.
+            before = [uid for uid in self._gone if uid not in pods and uid not in gone]
+            self._gone = dict.fromkeys([*before, *gone])
             for uid in list(self._gone)[:-REMEMBERED]:
                 del self._gone[uid]
             self._pods = pods

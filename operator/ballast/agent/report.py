@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from ballast.agent.attribution import Holder
+from ballast.agent.capper import GpuState
+from ballast.agent.device import Sample
 from ballast.agent.enforcement import Confirmed, Enforcement
 from ballast.agent.gpus import Gpus
 from ballast.agent.inventory import Confirmation, GpuFacts, Health, status
@@ -41,6 +43,8 @@ class Reporter:
         self._conditions: tuple[Condition, ...] = ()
         self._idle: dict[str, float] = {}
         self._confirmations: dict[str, tuple[Confirmed, Confirmation]] = {}
+        self._found: dict[str, float] = {}
+        self._restored: dict[str, tuple[float, float]] = {}
 
     def status(
         self,
@@ -94,15 +98,32 @@ class Reporter:
     ) -> GpuFacts:
         state, confirmed = enforcement.states.get(uuid), enforcement.confirmed.get(uuid)
         metered = metering.gpus.get(uuid)
+        sample = metered.sample if metered is not None else None
         confirmation = self._confirmation(uuid, confirmed) if confirmed is not None else None
         return GpuFacts(
             description=gpus.descriptions[uuid],
             state=state,
             confirmation=confirmation,
-            present_watts=metered.sample.power_limit_watts if metered is not None and metered.sample else None,
+            present_watts=self._present_watts(uuid, state, sample),
             idle_watts=self._idle_watts(uuid, metered.idle.measured if metered is not None else None),
+            is_changed=uuid in enforcement.changed,
             holders=[(holder.pod_uid, holder.mig_device) for holder in holders],
         )
+
+    def _present_watts(self, uuid: str, state: GpuState | None, sample: Sample | None) -> float | None:
+        """Return its present power limit: a round reads back what it set, which the newest sample may not show yet."""
+        found = state.found_power_limit_watts if state is not None else None
+        if found is not None:
+            self._found[uuid] = found
+            self._restored.pop(uuid, None)
+        elif uuid in self._found:
+            self._restored[uuid] = self._found.pop(uuid), self._steady()
+        watts, at = self._restored.get(uuid, (None, 0.0))
+        if state is not None and state.since is not None and state.enforced is not None:
+            watts, at = state.enforced.power_limit_watts or watts, max(state.since, at)
+        if sample is not None and (watts is None or sample.at > at):
+            return sample.power_limit_watts
+        return watts
 
     def _confirmation(self, uuid: str, confirmed: Confirmed) -> Confirmation:
         """Return it by the wall clock, once and for all: the same moment must not be told in two ways."""
@@ -138,6 +159,9 @@ def _enforced(facts: list[GpuFacts]) -> Told:
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         return False, "PointRefused", "; ".join(problems[:SHOWN]) + more
     changed = sum(fact.state is not None and fact.state.enforced is not None for fact in facts)
+    left = sum(fact.is_changed for fact in facts) - changed
+    if left > 0:
+        return False, "LeftChanged", f"{left} GPUs are as an earlier agent left them, until spec and holders are known"
     if not changed:
         return True, "NothingAsked", "every GPU is as it was found"
     return True, "PointsConfirmed", f"{changed} of {len(facts)} GPUs have what was asked for, read back"
