@@ -26,8 +26,9 @@ INTERRUPTED = 130
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.demo",
-        description="Ballast at work: a cluster, the operator in it, real training on a real node, and twenty GPU jobs"
-        " on simulated nodes. Ends with 0 only if all went as it should.",
+        description="Ballast at work: a cluster, the operator in it, real training on a real node, the same under a"
+        " power limit on simulated GPUs, and twenty GPU jobs on simulated nodes. Ends with 0 only if all went as it"
+        " should.",
     )
     parser.add_argument(
         "--kubeconfig",
@@ -37,6 +38,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--operator-image", default="", metavar="NAME", help="with --kubeconfig: the operator's image")
     parser.add_argument("--trainer-image", default="", metavar="NAME", help="with --kubeconfig: the trainer's image")
+    parser.add_argument(
+        "--agent-image",
+        default="",
+        metavar="NAME",
+        help="with --kubeconfig: the agent's image; with --prometheus too, GPUs of the cluster's nodes are limited to"
+        " 150 W for a while, and metered",
+    )
+    parser.add_argument(
+        "--prometheus",
+        default="",
+        metavar="URL",
+        help="with --kubeconfig: the cluster's Prometheus, as it is reached from here",
+    )
     parser.add_argument(
         "--without-real-node",
         action="store_true",
@@ -59,8 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the demo; returns the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.kubeconfig is None and (options.operator_image or options.trainer_image):
-        parser.error("--operator-image and --trainer-image need --kubeconfig: the embedded cluster builds its own")
+    of_users = (options.operator_image, options.trainer_image, options.agent_image, options.prometheus)
+    if options.kubeconfig is None and any(of_users):
+        parser.error("--*-image and --prometheus need --kubeconfig: the embedded cluster has its own")
     stages = Stages(console())
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -86,7 +101,9 @@ def _demo(options: argparse.Namespace, stages: Stages, at_the_end: ExitStack) ->
                 stages,
                 options.kubeconfig.expanduser().resolve(),
                 operator_image=options.operator_image,
+                agent_image=options.agent_image,
                 trainer_image=options.trainer_image,
+                prometheus_url=options.prometheus,
             )
             if options.down:
                 at_the_end.callback(_take_down, site.remove, stages)
@@ -117,6 +134,8 @@ def _invite(site: Site, stages: Stages) -> None:
     out.print(f"  kubectl get tj -n {NAMESPACE} -o wide")
     if site.simulated:
         out.print(f"  kubectl describe tj language-model -n {NAMESPACE}")
+    if site.gpus is not None:
+        out.print(f"  kubectl describe tj digits-gpu-150w -n {NAMESPACE}; kubectl get np -o wide")
     if site.real:
         out.print(f"  kubectl logs -n {NAMESPACE} -l ballast.dev/trainingjob=digits-gang --prefix")
     else:

@@ -50,16 +50,25 @@ class Workload:
     """The jobs of some manifest files.
 
     Args:
-        real: Whether to run the jobs that train for real.
+        real: Whether to run the jobs that train for real on CPUs.
+        gpus: Whether to run those that train for real on nodes with GPUs.
         simulated: Whether to run the jobs for simulated nodes.
         trainer_image: Runs in place of the manifests' own image.
         folder: Where the manifests are.
     """
 
-    def __init__(self, *, real: bool, simulated: bool, trainer_image: str = "", folder: Path = EXAMPLES) -> None:
+    def __init__(
+        self,
+        *,
+        real: bool,
+        simulated: bool,
+        gpus: bool = False,
+        trainer_image: str = "",
+        folder: Path = EXAMPLES,
+    ) -> None:
         self._image = trainer_image
         self._manifests = {
-            file: [manifest for manifest in manifests(file) if wanted(manifest, real=real, simulated=simulated)]
+            file: [each for each in manifests(file) if wanted(each, real=real, simulated=simulated, gpus=gpus)]
             for file in sorted(folder.glob("*.yaml"))
         }
 
@@ -96,9 +105,12 @@ def manifests(file: Path) -> list[dict[str, Any]]:
     return found
 
 
-def wanted(manifest: dict[str, Any], *, real: bool, simulated: bool) -> bool:
+def wanted(manifest: dict[str, Any], *, real: bool, simulated: bool, gpus: bool) -> bool:
     """Whether a job is one of those to run."""
-    return simulated if objects.asked(manifest).simulated else real
+    asked = objects.asked(manifest)
+    if asked.simulated:
+        return simulated
+    return gpus if asked.on_real_gpus else real
 
 
 def with_image(manifest: dict[str, Any], image: str) -> dict[str, Any]:

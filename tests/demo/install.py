@@ -1,6 +1,7 @@
-"""Installs the operator: in the cluster from charts/ballast, or, where no node could run it, as a process beside it.
+"""Installs Ballast: in the cluster from charts/ballast, or, where no node could run it, the operator alone, beside it.
 
-Invariant: when `install` returns, the operator has said that it is ready; one operator at a time works on a cluster.
+Invariant: when `install` returns, operator and agents have said that they are ready; one operator at a time works on a
+cluster.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,14 @@ from typing import Any
 import yaml
 
 from tests.cluster.errors import CommandError
-from tests.cluster.helm import CHART, RELEASE, helm
+from tests.cluster.helm import CHART, POD_SECURITY, RELEASE, helm
 from tests.demo.errors import DemoError
 from tests.demo.kubectl import Kubectl
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SYSTEM_NAMESPACE = "ballast-system"
 DEPLOYMENT = "ballast-operator"
+AGENTS = "ballast-agent"
 #: Tells one build of an image from another of the same name: when it changes, the Deployment rolls.
 BUILD_ANNOTATION = "ballast.dev/image-build"
 READY_TIMEOUT_SECONDS = 120
@@ -35,11 +37,13 @@ READY_TIMEOUT_SECONDS = 120
 _NAMESPACE = {
     "apiVersion": "v1",
     "kind": "Namespace",
-    "metadata": {"name": SYSTEM_NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+    "metadata": {"name": SYSTEM_NAMESPACE, "labels": POD_SECURITY},
 }
 
 
-def install(kubectl: Kubectl, kubeconfig: Path, *, image: str = "", build: str = "") -> None:
+def install(
+    kubectl: Kubectl, kubeconfig: Path, *, image: str = "", build: str = "", agents: Sequence[str] = ()
+) -> None:
     """Installs the operator in the cluster, as a user does, and waits until it is ready.
 
     Args:
@@ -47,9 +51,10 @@ def install(kubectl: Kubectl, kubeconfig: Path, *, image: str = "", build: str =
         kubeconfig: The same cluster, for helm.
         image: Runs in place of the chart's own image.
         build: What tells this build of the image from others.
+        agents: Options of helm for the agents; without any there are none.
 
     Raises:
-        DemoError: The operator did not become ready; the error says what its pods say.
+        DemoError: Operator or agents did not become ready; the error says what its pods say.
     """
     kubectl.apply([_NAMESPACE])
     apply_crds(kubectl)
@@ -58,17 +63,23 @@ def install(kubectl: Kubectl, kubeconfig: Path, *, image: str = "", build: str =
     kubectl.run("delete", "secrets", "-n", SYSTEM_NAMESPACE, "-l", unfinished)
     words = ("upgrade", "--install", RELEASE, str(CHART), "--namespace", SYSTEM_NAMESPACE)
     # Of an earlier demo, or of manifests that were applied by hand, it takes over what there is.
-    options = ("--take-ownership", "--wait", f"--timeout={READY_TIMEOUT_SECONDS}s", *image_options(image, build))
+    options = (
+        "--take-ownership", "--wait", f"--timeout={READY_TIMEOUT_SECONDS}s",
+        *image_options(image, build), *(agents or ("--set=agent.enabled=false",)),
+    )  # fmt: skip
     try:
         helm(*words, *options, kubeconfig=kubeconfig, timeout_seconds=READY_TIMEOUT_SECONDS + 15)
     except CommandError as error:
         raise DemoError(
-            f"helm could not install the operator, or it is not ready after {READY_TIMEOUT_SECONDS} s:"
+            f"helm could not install Ballast, or it is not ready after {READY_TIMEOUT_SECONDS} s:"
             f" {error.message.splitlines()[-1][-400:]}; {pods_say(kubectl)}",
             remedy=f"See `kubectl describe pods -n {SYSTEM_NAMESPACE}` and `kubectl logs deployment/{DEPLOYMENT}"
             f" -n {SYSTEM_NAMESPACE}`; where its image cannot be pulled, load it into the cluster's nodes, or name one"
             " that can: --operator-image",
         ) from error
+    if agents:
+        # helm takes a DaemonSet for ready when some of its pods may still be missing.
+        kubectl.run("rollout", "status", f"daemonset/{AGENTS}", "-n", SYSTEM_NAMESPACE, "--timeout=90s")
 
 
 def uninstall(kubectl: Kubectl, kubeconfig: Path) -> None:
@@ -123,9 +134,9 @@ def pods_say(kubectl: Kubectl) -> str:
     return "; ".join(said) or "it has no pods"
 
 
-def log_tail(kubectl: Kubectl, lines: int = 25) -> str:
-    """The end of the operator's log in the cluster."""
-    return kubectl.run("logs", f"deployment/{DEPLOYMENT}", "-n", SYSTEM_NAMESPACE, f"--tail={lines}")
+def log_tail(kubectl: Kubectl, workload: str = f"deployment/{DEPLOYMENT}", lines: int = 25) -> str:
+    """The end of the log of the operator, or of another workload of Ballast's, in the cluster."""
+    return kubectl.run("logs", workload, "-n", SYSTEM_NAMESPACE, f"--tail={lines}")
 
 
 @contextmanager

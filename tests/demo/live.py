@@ -30,6 +30,7 @@ COLOURS = {
 #: The order of the table: what moves stands at the top, and what is done is the first that a small window leaves out.
 _ORDER = ("Failed", "Running", "Placing", "Queued", "Pending", "Succeeded")
 _LINES_AROUND_TABLE = 7
+LINES_BELOW_TABLE = 4
 COUNTS_EVERY_SECONDS = 5.0
 UNCHANGED_COUNTS_EVERY_SECONDS = 20.0
 
@@ -51,6 +52,10 @@ class View(Protocol):
         """Tells of a job that changed."""
         ...
 
+    def said(self, text: str) -> None:
+        """Tells of something that is no job's change of phase."""
+        ...
+
     def tick(self) -> None:
         """Called some times a second."""
         ...
@@ -68,6 +73,7 @@ class TableView:
         self._board = board
         self._out = out
         self._live = Live(console=out, auto_refresh=False, transient=True)
+        self._said: list[str] = []
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -82,12 +88,17 @@ class TableView:
     def changed(self, change: Change) -> None:
         """The table shows it at the next tick."""
 
+    def said(self, text: str) -> None:
+        """The newest few stand below the table."""
+        self._said = [*self._said, text][-LINES_BELOW_TABLE:]
+
     def tick(self) -> None:
         """Draws the table anew."""
-        rows = self._out.height - _LINES_AROUND_TABLE
+        rows = self._out.height - _LINES_AROUND_TABLE - len(self._said)
         grid = table(self._board, time.time(), rows=rows, wide=self._out.width >= WIDE)
         footer = Text(f"{time.monotonic() - self._began:.0f} s; Ctrl-C leaves, the cluster stays", style="dim")
-        self._live.update(Group(grid, footer), refresh=True)
+        said = [Text(text, no_wrap=True, overflow="ellipsis") for text in self._said]
+        self._live.update(Group(grid, *said, footer), refresh=True)
 
 
 class LinesView:
@@ -120,6 +131,10 @@ class LinesView:
         waited = job.waited_seconds(time.time())
         told = f"after {waited:.0f} s" if job.phase == "Running" and waited is not None else why(job)
         self._print(f"{job.name:<17} {change.before} → {job.phase:<11} {told}")
+
+    def said(self, text: str) -> None:
+        """Prints it."""
+        self._print(f"{'':<17} {text}")
 
     def tick(self) -> None:
         """Prints counts if the last ones are old; sooner if they have changed."""

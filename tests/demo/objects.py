@@ -32,12 +32,19 @@ class Asked:
 
     Attributes:
         simulated: Whether it tolerates simulated nodes, and so does not really train.
+        power_limit_watts: The power limit that its GPUs are to have; None if they stay as they were found.
     """
 
     name: str
     replicas: int = 1
     gpus_per_pod: int = 0
     simulated: bool = False
+    power_limit_watts: float | None = None
+
+    @property
+    def on_real_gpus(self) -> bool:
+        """Whether it holds GPUs of a node that runs its pods for real, be the boards simulated or not."""
+        return bool(self.gpus_per_pod) and not self.simulated
 
     @property
     def size(self) -> str:
@@ -122,6 +129,7 @@ class Pod:
 
     name: str
     job: str
+    uid: str = ""
     index: int = 0
     node: str = ""
     gpus: int = 0
@@ -131,6 +139,13 @@ class Pod:
     finished_at: float | None = None
     last_words: str = ""
     waiting: str = ""
+
+    @property
+    def ran_seconds(self) -> float | None:
+        """Seconds for which its trainer ran."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return self.finished_at - self.started_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +160,8 @@ class Node:
 
     @property
     def gpu_model(self) -> str:
-        """The part of the product's name by which people call the GPU model: `A100` of NVIDIA-A100-SXM4-80GB."""
-        words = self.gpu_product.replace(" ", "-").split("-")
-        return next((word for word in words if word[:1].isalpha() and word[1:].isdigit()), self.gpu_product)
+        """The GPU model as people call it."""
+        return gpu_model(self.gpu_product)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +188,7 @@ def asked(manifest: JsonObject) -> Asked:
         replicas=spec.get("replicas", 1),
         gpus_per_pod=_gpus(trainer),
         simulated=any(toleration.get("key") == SIMULATED_TAINT for toleration in pod.get("tolerations") or ()),
+        power_limit_watts=watts(((spec.get("energy") or {}).get("operatingPoint") or {}).get("powerLimit")),
     )
 
 
@@ -211,6 +226,7 @@ def pod(manifest: JsonObject) -> Pod:
     return Pod(
         name=metadata["name"],
         job=metadata["labels"][JOB_LABEL],
+        uid=metadata.get("uid", ""),
         index=int(metadata["labels"].get(INDEX_LABEL, 0)),
         node=spec.get("nodeName", ""),
         gpus=sum(_gpus(container) for container in spec["containers"]),
@@ -256,6 +272,17 @@ def training_result(last_words: str) -> TrainingResult | None:
 def seconds(time: str | None) -> float | None:
     """Seconds since the epoch of a time as Kubernetes writes it."""
     return datetime.fromisoformat(time).timestamp() if time else None
+
+
+def gpu_model(product: str) -> str:
+    """The part of a product's name by which people call the GPU model: `A100` of NVIDIA-A100-SXM4-80GB."""
+    words = product.replace(" ", "-").split("-")
+    return next((word for word in words if word[:1].isalpha() and word[1:].isdigit()), product)
+
+
+def watts(quantity: str | None) -> float | None:
+    """Watts of a power limit as the examples write it: `150W`."""
+    return float(quantity.removesuffix("W")) if quantity else None
 
 
 def _gpus(container: JsonObject) -> int:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
-from queue import Empty
+from queue import Empty, Queue
 
 from rich.console import Console
 from rich.text import Text
@@ -21,7 +21,10 @@ from tests.demo.board import Board
 from tests.demo.checks import Outcome, Problem, problems
 from tests.demo.errors import DemoError
 from tests.demo.fleet import NAMESPACE, Workload, total_gpus
-from tests.demo.kubectl import Kubectl
+from tests.demo.gpu_checks import gpu_problems
+from tests.demo.gpu_power import GpuPower
+from tests.demo.gpus import GpuWatch
+from tests.demo.kubectl import JsonObject, Kubectl
 from tests.demo.objects import JOB_LABEL, Node, Pod, training_result
 from tests.demo.sites import Site
 from tests.demo.stages import WIDE, Stages
@@ -34,27 +37,47 @@ TOLD_JOBS = 3
 def run(site: Site, stages: Stages, *, timeout_seconds: float) -> int:
     """Runs the demo on a cluster that is ready; returns the exit status."""
     kubectl = site.kubectl
-    workload = Workload(real=site.real, simulated=site.simulated, trainer_image=site.trainer_image)
+    workload = Workload(
+        real=site.real, simulated=site.simulated, gpus=site.gpus is not None, trainer_image=site.trainer_image
+    )
+    watch = GpuWatch(site.gpus, kubectl) if site.gpus is not None else None
     with ExitStack() as resources:
         if site.real:
-            with stages.stage("operator", "The operator in the cluster, from charts/ballast", estimate_seconds=10):
-                install.install(kubectl, site.kubeconfig, image=site.operator_image, build=site.operator_build)
+            what = "Operator and agents" if site.gpus is not None else "The operator"
+            with stages.stage("install", f"{what} in the cluster, from charts/ballast", estimate_seconds=10):
+                install.install(
+                    kubectl,
+                    site.kubeconfig,
+                    image=site.operator_image,
+                    build=site.operator_build,
+                    agents=site.gpus.agent_options if site.gpus is not None else (),
+                )
                 stages.say("ready")
         else:
-            with stages.stage("operator", "The operator, beside the cluster", estimate_seconds=4):
+            with stages.stage("install", "The operator, beside the cluster", estimate_seconds=4):
                 resources.enter_context(install.local_operator(kubectl, site.kubeconfig, site.operator_log))
                 stages.say(f"ready; it logs to {site.operator_log}")
         with stages.stage("clearing", f"Namespace {NAMESPACE}, Pod Security level restricted"):
             left = workload.clear(kubectl)
             if left:
                 stages.say(f"removed {left} jobs of an earlier demo")
+            if watch is not None:
+                stages.say(f"{watch.begin()} GPUs on {watch.nodes}, all as they were found")
         nodes = {node.name: node for node in map(objects.node, kubectl.items("nodes"))}
         board = Board(workload.asked, nodes)
         with stages.stage("jobs", _what_is_applied(workload, nodes), estimate_seconds=60 if site.simulated else 30):
-            ended_early = follow(board, workload, kubectl, stages.out, timeout_seconds=timeout_seconds)
+            ended_early = follow(board, workload, kubectl, stages.out, watch, timeout_seconds=timeout_seconds)
         outcome = collect(board, kubectl)
         wrong = problems(outcome)
+        power = None
+        if watch is not None:
+            with stages.stage("power", "What the GPUs drew, and whether they are as they were before"):
+                power = watch.end(outcome)
+                wrong += gpu_problems(power, outcome)
         tell(outcome, stages, waited=len(board.waited))
+        if watch is not None and power is not None:
+            tell_power(power, watch.table(), stages)
+        stages.out.print(f"Times: {stages.times()}")
         if ended_early:
             stages.out.print(Text(f"✗ {ended_early}", style="bold red"))
         if wrong:
@@ -64,12 +87,21 @@ def run(site: Site, stages: Stages, *, timeout_seconds: float) -> int:
         return 1 if wrong or ended_early else 0
 
 
-def follow(board: Board, workload: Workload, kubectl: Kubectl, out: Console, *, timeout_seconds: float) -> str:
+def follow(
+    board: Board,
+    workload: Workload,
+    kubectl: Kubectl,
+    out: Console,
+    watch: GpuWatch | None = None,
+    *,
+    timeout_seconds: float,
+) -> str:
     """Applies the jobs and shows them until all have ended; returns why it did not wait for that, if so."""
     deadline = time.monotonic() + timeout_seconds
     hopeless_since: float | None = None
     with (
         kubectl.watch("trainingjobs", "-n", NAMESPACE) as events,
+        kubectl.watch("nodepowers") if watch is not None else nullcontext(Queue[JsonObject]()) as powers,
         ThreadPoolExecutor(1) as background,
         live.view(board, out) as view,
     ):
@@ -91,6 +123,9 @@ def follow(board: Board, workload: Workload, kubectl: Kubectl, out: Console, *, 
                 change = board.see(events.get(timeout=FRAME_SECONDS))
                 if change is not None:
                     view.changed(change)
+            while watch is not None and not powers.empty():
+                for text in watch.see(powers.get()):
+                    view.said(text)
             if now - frame >= FRAME_SECONDS:
                 frame = now
                 view.tick()
@@ -111,7 +146,7 @@ def collect(board: Board, kubectl: Kubectl) -> Outcome:
 
 
 def tell(outcome: Outcome, stages: Stages, *, waited: int) -> None:
-    """The last page: jobs, GPU models, times."""
+    """The last page: jobs and GPU models."""
     out = stages.out
     out.print()
     out.print(summary.job_table(outcome, wide=out.width >= WIDE))
@@ -119,10 +154,24 @@ def tell(outcome: Outcome, stages: Stages, *, waited: int) -> None:
     out.print(summary.totals_table(outcome))
     out.print()
     out.print(
-        f"{waited} of {len(outcome.asked)} jobs had to wait. Watts and joules are the energy model's predictions,"
+        f"{waited} of {len(outcome.asked)} jobs had to wait. Watts and joules above are the energy model's predictions,"
     )
     out.print("and pods on simulated nodes only seem to run; accuracy is what real training reached.")
-    out.print(f"Times: {stages.times()}")
+
+
+def tell_power(power: GpuPower, node_powers: str, stages: Stages) -> None:
+    """What the GPUs of real nodes drew as found and under a limit, and how they are now."""
+    out = stages.out
+    out.print()
+    of_what = "Power of simulated GPUs" if power.simulated else "Power of GPUs"
+    out.print(Text(f"{of_what}, as found and under a limit, metered by their agent", style="bold"))
+    out.print(summary.power_table(power))
+    for line in summary.power_lines(power):
+        out.print(line)
+    out.print(Text(power.note, style="yellow" if power.simulated else ""))
+    out.print()
+    out.print(Text(node_powers, style="dim"))
+    out.print()
 
 
 def tell_problems(wrong: Sequence[Problem], outcome: Outcome, site: Site, out: Console) -> None:
@@ -140,16 +189,21 @@ def tell_problems(wrong: Sequence[Problem], outcome: Outcome, site: Site, out: C
                 out.print(Text(_log_of(site.kubectl, pod, 30)))
     out.print(Text("\nThe operator's last words:", style="bold"))
     out.print(Text(_operator_log(site)))
+    if site.gpus is not None:
+        out.print(Text("\nThe agents' last words:", style="bold"))
+        out.print(Text(_agents_log(site)))
     out.print(f"To look closer: kubectl describe tj -n {NAMESPACE}; kubectl get events -n {NAMESPACE}")
 
 
 def _what_is_applied(workload: Workload, nodes: dict[str, Node]) -> str:
     asked = workload.asked
-    real = sum(not job.simulated for job in asked)
-    parts = [f"{real} of real training"] if real else []
-    if len(asked) > real:
-        there = sum(node.gpus for node in nodes.values())
-        parts.append(f"{len(asked) - real} for {total_gpus(asked)} simulated GPUs where there are {there}")
+    real = [job for job in asked if not job.simulated]
+    with_gpus = sum(job.on_real_gpus for job in real)
+    fleet = [job for job in asked if job.simulated]
+    parts = [f"{len(real)} of real training" + (f" ({with_gpus} on a GPU node)" if with_gpus else "")] if real else []
+    if fleet:
+        there = sum(node.gpus for node in nodes.values() if node.simulated)
+        parts.append(f"{len(fleet)} for {total_gpus(fleet)} GPUs of simulated nodes where there are {there}")
     return f"{len(asked)} jobs, kubectl apply -f workloads/examples: {', '.join(parts)}"
 
 
@@ -165,6 +219,13 @@ def _with_last_words(pod: Pod, board: Board, kubectl: Kubectl) -> Pod:
 def _log_of(kubectl: Kubectl, pod: Pod, lines: int) -> str:
     try:
         return kubectl.run("logs", pod.name, "-n", NAMESPACE, "-c", "trainer", f"--tail={lines}").rstrip()
+    except DemoError as error:
+        return f"(no log: {error})"
+
+
+def _agents_log(site: Site) -> str:
+    try:
+        return install.log_tail(site.kubectl, f"daemonset/{install.AGENTS}").rstrip()
     except DemoError as error:
         return f"(no log: {error})"
 

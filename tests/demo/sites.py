@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +19,15 @@ from tests.cluster.catalogue import PROGRAMS
 from tests.cluster.gpu_nodes import node_list
 from tests.cluster.paths import CHECKOUT
 from tests.cluster.platforms import why_no_real_node
-from tests.demo import objects
+from tests.demo import gpus, objects
 from tests.demo.errors import DemoError
 from tests.demo.fleet import DEMO_LABEL, NAMESPACE, gpu_nodes
+from tests.demo.gpus import SiteGpus
 from tests.demo.install import uninstall, uninstall_commands
 from tests.demo.kubectl import Kubectl
 from tests.demo.stages import Stages
 
-IMAGES = ("operator", "trainer")
+IMAGES = ("operator", "agent", "trainer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ class Site:
         operator_image: Runs in place of the chart's own image.
         operator_build: Tells this build of the operator's image from others.
         trainer_image: Runs in place of the manifests' own image.
+        gpus: GPUs of real nodes whose power can be limited; None where there are none.
         kubeconfig: For programs beside the cluster.
         operator_log: Where an operator beside the cluster logs.
         look_around: The command that makes `kubectl` work on it.
@@ -54,25 +56,26 @@ class Site:
     operator_image: str = ""
     operator_build: str = ""
     trainer_image: str = ""
+    gpus: SiteGpus | None = None
     look_around: str
     take_down: tuple[str, ...]
     remove: Callable[[], None]
 
 
 def embedded(stages: Stages, *, real_node: bool = True) -> Site:
-    """Brings the checkout's cluster up, with images, one real node where there can be one, and simulated ones."""
+    """Brings the checkout's cluster up: with images and real nodes where there can be some, and simulated ones."""
     cluster = Cluster.for_checkout()
     obstacle = why_no_real_node() if real_node else "it was not wanted"
-    build = ""
+    builds: dict[str, str] = {}
     if obstacle:
         stages.warn(f"No real node here: {obstacle}.")
-        stages.warn("The operator runs beside the cluster, and the jobs that train for real are left out.")
+        stages.warn("The operator runs beside the cluster; the jobs that train for real, and with them all that is")
+        stages.warn("shown of the power of GPUs, are left out.")
     else:
-        with stages.stage("images", "Images of operator and trainer, built where they are stale", estimate_seconds=5):
-            built = {image.target: image for image in image_builds.build(IMAGES)}
-            build = built["operator"].reference
-    with stages.stage("cluster", f"Cluster {cluster.name}", estimate_seconds=8 if obstacle else 25):
-        cluster.up(real_nodes=0 if obstacle else 1)
+        with stages.stage("images", "Images of operator, agent and trainer, where they are stale", estimate_seconds=5):
+            builds = {image.target: image.reference for image in image_builds.build(IMAGES)}
+    with stages.stage("cluster", f"Cluster {cluster.name}", estimate_seconds=8 if obstacle else 30):
+        cluster.up(real_nodes=0 if obstacle else 1, gpu_nodes=() if obstacle else (gpus.MODEL,))
         if not obstacle:
             cluster.load_images(IMAGES)
         cluster.add_gpu_nodes(gpu_nodes())
@@ -85,7 +88,8 @@ def embedded(stages: Stages, *, real_node: bool = True) -> Site:
         operator_log=cluster.folder / "demo-operator.log",
         real=obstacle is None,
         simulated=True,
-        operator_build=build,
+        operator_build=builds.get("operator", ""),
+        gpus=gpus.simulated(cluster, agent_build=builds["agent"]) if builds else None,
         look_around=f'eval "$({chosen}.venv/bin/python -m tests.cluster env)"',
         take_down=(f"{chosen}make cluster-down",),
         remove=remove_embedded,
@@ -97,8 +101,24 @@ def remove_embedded() -> None:
     Cluster.for_checkout().down()
 
 
-def existing(stages: Stages, kubeconfig: Path, *, operator_image: str = "", trainer_image: str = "") -> Site:
+def existing(
+    stages: Stages,
+    kubeconfig: Path,
+    *,
+    operator_image: str = "",
+    agent_image: str = "",
+    trainer_image: str = "",
+    prometheus_url: str = "",
+) -> Site:
     """Takes a user's own cluster as it is; simulated nodes are added only where kwok can keep them alive.
+
+    Args:
+        stages: Where it is told.
+        kubeconfig: The cluster.
+        operator_image: Runs in place of the chart's own image.
+        agent_image: The image of the agents; without it there are none.
+        trainer_image: Runs in place of the manifests' own image.
+        prometheus_url: Where the agents' counters are kept, reachable from here.
 
     Raises:
         DemoError: There is no such file, no kubectl, or no answer.
@@ -121,6 +141,10 @@ def existing(stages: Stages, kubeconfig: Path, *, operator_image: str = "", trai
             kubectl.run("wait", "--for=condition=Ready", "--timeout=60s", "nodes", "-l", DEMO_LABEL)
         else:
             stages.warn("No kwok here: only the jobs that train for real are run.")
+        with_gpus = tuple(node.name for node in found if node.gpus and not node.simulated)
+        missing = why_no_gpu_power(with_gpus, agent_image, prometheus_url)
+        if missing:
+            stages.warn(f"Nothing is shown of the power of GPUs: {missing}.")
     tell_nodes(stages, kubectl)
     chosen = f"kubectl --kubeconfig={shlex.quote(str(kubeconfig))}"
 
@@ -137,6 +161,9 @@ def existing(stages: Stages, kubeconfig: Path, *, operator_image: str = "", trai
         simulated=simulated,
         operator_image=operator_image,
         trainer_image=trainer_image,
+        gpus=None
+        if missing
+        else gpus.of_users(kubectl, with_gpus, agent_image=agent_image, prometheus_url=prometheus_url),
         look_around=f"export KUBECONFIG={shlex.quote(str(kubeconfig))}",
         take_down=(
             f"{chosen} delete namespace {NAMESPACE}",
@@ -145,6 +172,21 @@ def existing(stages: Stages, kubeconfig: Path, *, operator_image: str = "", trai
         ),
         remove=remove,
     )
+
+
+def why_no_gpu_power(nodes: Sequence[str], agent_image: str, prometheus_url: str) -> str:
+    """Why the demo cannot limit and meter GPUs of a user's cluster; empty if it can.
+
+    Args:
+        nodes: Its real nodes with NVIDIA GPUs.
+        agent_image: As the user named it.
+        prometheus_url: The same.
+    """
+    if not nodes:
+        return "no real node here has an NVIDIA GPU"
+    options = [("--agent-image", agent_image), ("--prometheus", prometheus_url)]
+    missing = [option for option, value in options if not value]
+    return f"{' and '.join(missing)} would have to be named" if missing else ""
 
 
 def tell_nodes(stages: Stages, kubectl: Kubectl) -> None:

@@ -1,4 +1,4 @@
-"""The demo's last page: a row per job, a row per GPU model, and what real training came to.
+"""The demo's last page: a row per job, a row per GPU model, what real training came to, and what a power limit did.
 
 Pure: from the outcome to tables. Predicted energy is the operator's predicted power times the seconds that the pods ran
 (on simulated nodes: seemed to run); measured is only the accuracy of the jobs that really trained.
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tests.demo.checks import Outcome
+from tests.demo.gpu_power import GpuPower, GpuUse
 from tests.demo.objects import Asked, Job, Pod, training_result
 
 
@@ -109,6 +110,70 @@ def totals_table(outcome: Outcome) -> Table:
             seconds(total.mean_wait_seconds),
         )
     return table
+
+
+def power_table(power: GpuPower) -> Table:
+    """A row for each GPU that a training held."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("JOB", "GPU MODEL"):
+        table.add_column(name, no_wrap=True)
+    for name in ("FOUND", "LIMIT", "MEAN POWER", "ENERGY", "RAN"):
+        table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("READ BACK", overflow="fold")
+    for use in power.uses:
+        gpu = use.gpu
+        table.add_row(
+            use.job,
+            gpu.model,
+            "unknown" if gpu.found_watts is None else watts(gpu.found_watts),
+            "unknown" if gpu.limit_watts is None else watts(gpu.limit_watts),
+            "unknown" if use.watts is None else Text(watts(use.watts), style="bold green"),
+            "unknown" if use.joules is None else f"{use.joules / 1000:.2f} kJ",
+            seconds(use.seconds),
+            _read_back(use),
+        )
+    return table
+
+
+def _read_back(use: GpuUse) -> str:
+    if use.gpu.enforced_watts is None:
+        return "left as it was found" if use.asked_watts is None else "never confirmed"
+    return f"confirmed {use.gpu.how_soon}".rstrip()
+
+
+def power_lines(power: GpuPower) -> list[Text]:
+    """What the limit did, and whether every GPU has its own again."""
+    lines = []
+    if power.pair is not None:
+        free, limited = power.pair
+        each = [
+            _changed(limited.watts, free.watts, "power"),
+            _changed(limited.joules, free.joules, "energy"),
+            _changed(limited.seconds, free.seconds, "time"),
+        ]
+        lines.append(Text(f"{limited.job} against {free.job}: {', '.join(text for text in each if text)}."))
+        if not power.limit_binds:
+            told = f"{free.job} drew less than the limit of {limited.job}, so that this had little to hold back"
+            busy = ": on this busy machine the trainers got too little CPU time." if power.simulated else "."
+            lines.append(Text(told + busy, style="yellow"))
+    count = len(power.before)
+    if power.not_restored or not count:
+        told = f"✗ Without their original power limit: {len(power.not_restored)} of {count} GPUs, {power.source}"
+        lines.append(Text(told, style="bold red"))
+    else:
+        limits = ", ".join(watts(each) for each in sorted(set(power.after.values())))
+        told = f"✓ All {count} GPUs are back at their original power limit ({limits}), {power.source}"
+        lines.append(Text(told, style="bold green"))
+    return lines
+
+
+def _changed(value: float | None, reference: float | None, unit: str) -> str:
+    if value is None or not reference:
+        return ""
+    percent = 100 * (value / reference - 1)
+    if abs(percent) < 0.5:
+        return f"as much {unit}"
+    return f"{abs(percent):.0f} % {'more' if percent > 0 else 'less'} {unit}"
 
 
 def watts(value: float) -> str:

@@ -45,6 +45,7 @@ def pod_of(asked: Asked, node: Node, index: int, **changes: Any) -> Pod:
     pod = Pod(
         name=f"{asked.name}-1-{index}-abcde",
         job=asked.name,
+        uid=f"{asked.name}-{index}",
         index=index,
         node=node.name,
         gpus=asked.gpus_per_pod,

@@ -28,6 +28,13 @@ def test_images_need_a_cluster_of_the_users(capsys: pytest.CaptureFixture[str]) 
     assert "need --kubeconfig" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--agent-image", "--prometheus"])
+def test_so_do_gpus_of_the_users(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([option, "http://prometheus.example"])
+    assert "need --kubeconfig" in capsys.readouterr().err
+
+
 def test_a_kubeconfig_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--kubeconfig", str(tmp_path / "none"), "--down"]) == 1
     said = capsys.readouterr().out

@@ -66,11 +66,19 @@ def test_only_the_jobs_that_can_run_are_applied() -> None:
     assert not any(job.name.startswith("digits") for job in Workload(real=False, simulated=True).asked)
 
 
+def test_two_trainings_on_a_gpu_differ_in_their_operating_point_only() -> None:
+    free, limited = manifests(EXAMPLES / "digits-on-a-gpu.yaml")
+    asked = Workload(real=False, simulated=False, gpus=True).asked
+    assert [(job.name, job.power_limit_watts) for job in asked] == [("digits-gpu", None), ("digits-gpu-150w", 150.0)]
+    assert free["spec"].pop("energy") != limited["spec"].pop("energy")
+    assert free["spec"] == limited["spec"]
+
+
 def test_real_training_fits_two_cores_beside_the_operator_and_dns() -> None:
     requests = 0
     for manifest in JOBS:
         job = TrainingJob.parse(manifest)
-        if not job.gpus:
+        if not job.gpus or "nvidia.com/gpu" in str(manifest["spec"]["template"]["spec"].get("tolerations")):
             requests += job.spec.replicas * _millicores(manifest)
     assert requests <= 1500
 

@@ -114,3 +114,11 @@ def test_a_products_gpu_model(product: str, model: str) -> None:
 def test_the_accuracy_on_the_test_set_goes_before_that_on_the_validation_set() -> None:
     result = objects.training_result('{"val_accuracy": 0.99, "test_accuracy": 0.95, "processes": 2, "seconds": 3.5}')
     assert result == objects.TrainingResult(accuracy=0.95, processes=2, seconds=3.5)
+
+
+def test_a_job_that_asks_for_a_power_limit() -> None:
+    trainer = {"name": "trainer", "resources": {"limits": {"nvidia.com/gpu": 1}}}
+    energy = {"operatingPoint": {"mode": "Fixed", "powerLimit": "150W"}}
+    spec = {"energy": energy, "template": {"spec": {"containers": [trainer]}}}
+    asked = objects.asked({"metadata": {"name": "limited"}, "spec": spec})
+    assert (asked.power_limit_watts, asked.on_real_gpus) == (150.0, True)

@@ -90,3 +90,10 @@ def test_a_narrow_window_keeps_the_reason(board: Board) -> None:
     board.see(told("Queued", reason="WaitingForCapacity", message="needs 2 pods x 4 GPUs; A100 0"))
     out.print(live.table(board, now=0.0, rows=20, wide=False))
     assert "needs 2 pods x 4 GPUs; A100 0" in _text(out)
+
+
+def test_what_is_said_beside_the_jobs_has_a_line_of_its_own(board: Board) -> None:
+    out = _console()
+    with live.LinesView(board, out) as view:
+        view.said("power limit 250 W → 150 W")
+    assert _text(out).split() == ["0.0", "s", "power", "limit", "250", "W", "→", "150", "W"]
