@@ -140,6 +140,10 @@ class KubeClient:
         client.user_agent = f"{user_agent}/{identity}" if identity else user_agent
         return cls(client, requests_per_second, on_request, fence, field_manager)
 
+    def beside(self, requests_per_second: float) -> KubeClient:
+        """Return a client with the same connections and a limit of its own; it needs no closing."""
+        return KubeClient(self._client, requests_per_second, self._on_request, self._fence, self._field_manager)
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -140,7 +140,11 @@ class _Operator:
             clock=self._clock.now,
             policy=_policy(settings),
         )
-        self._resync = Resync(kube, self._state, COLLECTIONS)
+        unwatched = frozenset() if settings.agents else frozenset({Kind.NODE_POWER})
+        self._kinds = frozenset(COLLECTIONS) - unwatched
+        self._resync = Resync(
+            kube, self._state, {kind: where for kind, where in COLLECTIONS.items() if kind in self._kinds}
+        )
         self._events = EventRecorder(kube, settings.events_per_second, failpoints, metrics.count_dropped_event)
         self._executor = executor_class(
             kube,
@@ -231,7 +235,7 @@ class _Operator:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._resync.run(self._settings.resync_seconds))
             await kopf.operator(
-                registry=watches.registry(self._state, self._resync.ask),
+                registry=watches.registry(self._state, self._resync.ask, self._kinds),
                 settings=watches.settings(),
                 clusterwide=True,
                 standalone=True,

@@ -76,16 +76,17 @@ class Agents:
 
     def process(self, node: str) -> int:
         """Return the host's number of the agent's process on a node."""
-        mine = f"BALLAST_AGENT_NODE_NAME={node}".encode()
+        # Nodes of other clusters may have the same name; control groups are named after both.
+        mine = f"/{self._cluster.name}-{node}/".encode()
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
                 continue
             try:
                 command = (folder / "cmdline").read_bytes().split(b"\0")
-                environment = (folder / "environ").read_bytes().split(b"\0")
+                group = (folder / "cgroup").read_bytes()
             except OSError:
                 continue
-            if b"ballast" in command and b"agent" in command and mine in environment:
+            if b"ballast" in command and b"agent" in command and mine in group:
                 return int(folder.name)
         raise AssertionError(f"no agent runs on {node}")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import NoReturn, TextIO
@@ -68,6 +69,8 @@ REOPEN_SECONDS = 1.0
 REREAD_SECONDS = 1.5
 """After so long every GPU was read again."""
 LAST_WORDS_SECONDS = 5.0
+TLS_BUFFER_BYTES = 16 * 1024
+"""Of each connection, instead of 256 KiB: the largest record of TLS. A node has a hundred pods that may ask."""
 
 
 class _Stop(Exception):
@@ -83,20 +86,18 @@ async def run(settings: AgentSettings) -> None:
     Raises:
         ExceptionGroup: a part of it died.
     """
+    # asyncio has no option for it; a read that fills the buffer is simply followed by another.
+    SSLProtocol.max_size = TLS_BUFFER_BYTES
     node = settings.node_name
     async with (
         await KubeClient.connect(
             settings.requests_per_second, identity=node, user_agent=USER_AGENT, field_manager=USER_AGENT
         ) as kube,
-        # Apart, so that nothing else waits for what pods ask.
-        await KubeClient.connect(
-            settings.requests_per_second, identity=node, user_agent=USER_AGENT, field_manager=USER_AGENT
-        ) as reviews,
         PodResources(settings.pod_resources_socket) as pod_resources,
     ):
         try:
             async with asyncio.TaskGroup() as tasks:
-                await _Agent(settings, open_driver(), kube, reviews, pod_resources, tasks).run()
+                await _Agent(settings, open_driver(), kube, pod_resources, tasks).run()
         except* _Stop:
             logger.info("stopped")
 
@@ -132,7 +133,6 @@ class _Agent:
         settings: AgentSettings,
         driver: Driver,
         kube: KubeClient,
-        reviews: KubeClient,
         pod_resources: PodResources,
         tasks: asyncio.TaskGroup,
     ) -> None:
@@ -183,7 +183,8 @@ class _Agent:
             ["answer"],
             registry=self._metrics.registry,
         )
-        self._tokens = Tokens(reviews, settings.node_name, self._pods.is_gone)
+        # With a limit of its own, so that nothing else waits for what pods ask.
+        self._tokens = Tokens(kube.beside(settings.requests_per_second), settings.node_name, self._pods.is_gone)
         self._certificate = ServingCertificate(
             kube, settings.node_name, [settings.host_ip] if settings.host_ip is not None else []
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 import ssl
-from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from enum import StrEnum
 from http import HTTPStatus
@@ -25,8 +24,6 @@ from ballast.api.readings import AUDIENCE, READINGS_PATH, PodReadings
 logger = logging.getLogger(__name__)
 
 CLOSING_SECONDS = 2.0
-TLS_BUFFER_BYTES = 16 * 1024
-"""Of each connection, instead of 256 KiB: the largest record of TLS, and more than any request."""
 MAX_REQUEST_BYTES = 1024
 """Of a body; a GET has none."""
 
@@ -118,8 +115,6 @@ async def serve_readings(app: web.Application, host: str, port: int, context: ss
     remedy = (
         "set BALLAST_AGENT_HTTPS_HOST or BALLAST_AGENT_HTTPS_PORT, or BALLAST_AGENT_HTTPS_PORT=0 if no pod is to ask"
     )
-    # asyncio has no option for it; a read that fills the buffer is simply followed by another.
-    SSLProtocol.max_size = TLS_BUFFER_BYTES
     await http.serve(app, host, port, remedy, context=context, closing_seconds=CLOSING_SECONDS)
 
 

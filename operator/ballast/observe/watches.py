@@ -6,40 +6,45 @@ reconnects, nothing else. A missed deletion is found by `resync`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import kopf
 
-from ballast.api import nodepower
+from ballast.api import nodepower, trainingjob
 from ballast.api.base import GROUP, VERSION
 from ballast.api.labels import JOB_UID_LABEL
-from ballast.api.trainingjob import PLURAL
 from ballast.observe.cluster_state import ClusterState, Kind
 
+RESOURCES: Mapping[Kind, tuple[str, str, str]] = {
+    Kind.TRAINING_JOB: (GROUP, VERSION, trainingjob.PLURAL),
+    Kind.NODE: ("", "v1", "nodes"),
+    Kind.PRIORITY_CLASS: ("scheduling.k8s.io", "v1", "priorityclasses"),
+    Kind.NODE_POWER: (GROUP, VERSION, nodepower.PLURAL),
+    Kind.POD: ("", "v1", "pods"),
+    Kind.JOB: ("batch", "v1", "jobs"),
+}
+"""Group, version and plural of each kind."""
+LABELS: Mapping[Kind, Mapping[str, Any]] = {Kind.JOB: {JOB_UID_LABEL: kopf.PRESENT}}
+"""Labels without which an object of a kind is nobody's business here."""
 
-def registry(state: ClusterState, on_begin: Callable[[], None] = lambda: None) -> kopf.OperatorRegistry:
+
+def registry(
+    state: ClusterState, on_begin: Callable[[], None] = lambda: None, kinds: Collection[Kind] = frozenset(Kind)
+) -> kopf.OperatorRegistry:
     """Return kopf's handlers: one per watched kind.
 
     Args:
         state: what they feed.
         on_begin: called, once or often, when a watch begins, or begins anew because it had been broken.
+        kinds: what is watched.
     """
     handlers = kopf.OperatorRegistry()
-    kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="trainingjobs")(
-        _feed(state, on_begin, Kind.TRAINING_JOB)
-    )
-    kopf.on.event("", "v1", "nodes", registry=handlers, id="nodes")(_feed(state, on_begin, Kind.NODE))
-    kopf.on.event("scheduling.k8s.io", "v1", "priorityclasses", registry=handlers, id="priorityclasses")(
-        _feed(state, on_begin, Kind.PRIORITY_CLASS)
-    )
-    kopf.on.event(GROUP, VERSION, nodepower.PLURAL, registry=handlers, id="nodepowers")(
-        _feed(state, on_begin, Kind.NODE_POWER)
-    )
-    kopf.on.event("", "v1", "pods", registry=handlers, id="pods")(_feed(state, on_begin, Kind.POD))
-    kopf.on.event("batch", "v1", "jobs", labels={JOB_UID_LABEL: kopf.PRESENT}, registry=handlers, id="jobs")(
-        _feed(state, on_begin, Kind.JOB)
-    )
+    for kind in sorted(kinds):
+        resource = RESOURCES[kind]
+        kopf.on.event(*resource, labels=LABELS.get(kind), registry=handlers, id=resource[-1])(
+            _feed(state, on_begin, kind)
+        )
     kopf.on.login(registry=handlers, id="service-account")(kopf.login_with_service_account)
     kopf.on.login(registry=handlers, id="kubeconfig")(kopf.login_with_kubeconfig)
     return handlers
