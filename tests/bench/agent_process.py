@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
+
+import yaml
 
 from tests.cluster.processes import MARK
 from tests.e2e.operator_process import REPOSITORY, free_port
@@ -56,6 +59,7 @@ class AgentProcess:
             "KUBECONFIG": str(kubeconfig),
             "PYTHONPATH": str(REPOSITORY / "operator"),
             "MALLOC_ARENA_MAX": "2",  # as in its image
+            "SSL_CERT_FILE": str(_authority(kubeconfig, log.parent)),  # as in the chart
             MARK: str(cluster_folder),
             "BALLAST_AGENT_NODE_NAME": node,
             "BALLAST_AGENT_NAMESPACE": OPERATOR_NAMESPACE,
@@ -131,3 +135,11 @@ class AgentProcess:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+
+def _authority(kubeconfig: Path, folder: Path) -> Path:
+    """Write the cluster's authority into a file of its own, as a pod has it."""
+    cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
+    file = folder / "ca.crt"
+    file.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
+    return file

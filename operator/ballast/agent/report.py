@@ -122,6 +122,7 @@ class Reporter:
         if state is not None and state.since is not None and state.enforced is not None:
             watts, at = state.enforced.power_limit_watts or watts, max(state.since, at)
         if sample is not None and (watts is None or sample.at > at):
+            self._restored.pop(uuid, None)
             return sample.power_limit_watts
         return watts
 
