@@ -40,8 +40,8 @@ def test_at_constant_power_every_second_is_counted_once(steps: list[tuple[str, f
         interval = meter.add(board.after(seconds))
         assert interval is None or interval.joules >= 0
         metered += interval.joules if interval is not None else 0.0
-    # A counter that stood still and goes on without catching up, too early to be noticed, takes what it missed along; so
-    # does one that stands still when a gap begins, or the history ends.
+    # A counter that stood still and goes on without catching up, too early to be noticed, takes along what it missed;
+    # so does one that stands still when a gap begins, or the history ends.
     missed = watts * (STALL_SECONDS + 2.0) * sum(step in {"stall", "miss"} for step, _ in steps)
     resolution = 1e-4  # of the sum of such counters
     assert board.joules - missed - resolution <= metered <= board.joules + resolution
