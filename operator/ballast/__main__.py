@@ -108,7 +108,7 @@ def _agent(options: argparse.Namespace) -> int:
     if options.check:
         if _read_settings(AgentSettings, node_name="this") is None:
             return BAD_SETTINGS
-        from ballast.agent.check import run_check
+        from ballast.agent.check.check import run_check
 
         return run_check(options, sys.stdout)
     settings = _read_settings(AgentSettings)

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from ballast.agent.pod_resources import Held
+from ballast.agent.node.pod_resources import Held
 from tests.nvmlsim.boards import V100
 from tests.nvmlsim.simulator import Load, Simulator
 from tests.unit.agent.kubelet_socket import KubeletSocket

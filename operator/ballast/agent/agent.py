@@ -19,32 +19,32 @@ from typing import NoReturn, TextIO
 from prometheus_client import Counter
 
 from ballast import __version__, http
-from ballast.agent import watching
-from ballast.agent.accounts import Accounts, AccountsFile
-from ballast.agent.attribution import Holder
-from ballast.agent.capper import Capper, GpuState
-from ballast.agent.cgroups import NodeCpuTime, PodCpuTime
-from ballast.agent.cpu_model import CpuModel
-from ballast.agent.cpu_shares import CpuShares
+from ballast.agent.capping.capper import Capper, GpuState
+from ballast.agent.capping.enforcement import Enforcement, Inputs
+from ballast.agent.capping.operator_lease import OperatorLease
+from ballast.agent.capping.originals import Originals, read_boot_id
 from ballast.agent.device import Driver, DriverGone
 from ballast.agent.device_thread import DeviceThread
 from ballast.agent.drivers import open_driver
-from ballast.agent.enforcement import Enforcement, Inputs
 from ballast.agent.gpus import Gpus
-from ballast.agent.meter_loop import Metering
-from ballast.agent.metrics import NodeMetrics
-from ballast.agent.node_power import COLLECTION, OwnNodePower, StatusWriter
-from ballast.agent.operator_lease import OperatorLease
-from ballast.agent.originals import Originals, read_boot_id
-from ballast.agent.pod_resources import PodResources, holders_by_gpu
-from ballast.agent.pods import PodsOnNode
-from ballast.agent.rapl import RaplPackages
-from ballast.agent.report import Reporter
-from ballast.agent.server import application, serve_readings
-from ballast.agent.serving_certificate import ServingCertificate
+from ballast.agent.metering.accounts import Accounts, AccountsFile
+from ballast.agent.metering.attribution import Holder
+from ballast.agent.metering.cgroups import NodeCpuTime, PodCpuTime
+from ballast.agent.metering.cpu_model import CpuModel
+from ballast.agent.metering.cpu_shares import CpuShares
+from ballast.agent.metering.meter_loop import Metering
+from ballast.agent.metering.rapl import RaplPackages
+from ballast.agent.metering.usage import PodsOfProcesses
+from ballast.agent.node import watching
+from ballast.agent.node.node_power import COLLECTION, OwnNodePower, StatusWriter
+from ballast.agent.node.pod_resources import PodResources, holders_by_gpu
+from ballast.agent.node.pods import PodsOnNode
+from ballast.agent.serving.server import application, serve_readings
+from ballast.agent.serving.serving_certificate import ServingCertificate
+from ballast.agent.serving.tokens import Tokens
 from ballast.agent.settings import AgentSettings
-from ballast.agent.tokens import Tokens
-from ballast.agent.usage import PodsOfProcesses
+from ballast.agent.telling.metrics import NodeMetrics
+from ballast.agent.telling.report import Reporter
 from ballast.clock import SteadyClock, steady_seconds
 from ballast.errors import BallastError
 from ballast.failpoints import Failpoints

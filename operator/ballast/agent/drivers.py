@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ballast.agent.device import Driver
-from ballast.agent.nvml import NvmlDriver
+from ballast.agent.nvml.driver import NvmlDriver
 
 VENDORS: tuple[Callable[[], Driver], ...] = (NvmlDriver,)
 

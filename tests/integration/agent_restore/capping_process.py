@@ -13,12 +13,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ballast.agent.assignments import assign
-from ballast.agent.capper import Capper
+from ballast.agent.capping.assignments import assign
+from ballast.agent.capping.capper import Capper
+from ballast.agent.capping.operator_lease import OperatorLease
+from ballast.agent.capping.originals import Originals, read_boot_id
 from ballast.agent.device import Description, DeviceError, DriverGone, Sample
-from ballast.agent.nvml import NvmlDriver
-from ballast.agent.operator_lease import OperatorLease
-from ballast.agent.originals import Originals, read_boot_id
+from ballast.agent.nvml.driver import NvmlDriver
 from ballast.api.nodepower import NodePowerSpec
 from ballast.clock import steady_seconds
 from ballast.failpoints import Failpoints

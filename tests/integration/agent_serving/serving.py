@@ -14,9 +14,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from ballast.agent.server import application, serve_readings
-from ballast.agent.serving_certificate import ServingCertificate
-from ballast.agent.tokens import Tokens
+from ballast.agent.serving.server import application, serve_readings
+from ballast.agent.serving.serving_certificate import ServingCertificate
+from ballast.agent.serving.tokens import Tokens
 from ballast.api.readings import PodReadings
 from ballast.kube import KubeClient
 from ballast.serve.agent_certificates import AgentCertificates

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from cryptography import x509
 
-from ballast.agent.serving_certificate import NotSigned, ServingCertificate
+from ballast.agent.serving.serving_certificate import NotSigned, ServingCertificate
 from ballast.kube import ApiRefused, KubeClient
 from ballast.serve.agent_certificates import AgentCertificates
 from ballast.serve.certificates import new_authority, pem

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ballast.agent.tokens import ACCEPTED_SECONDS
+from ballast.agent.serving.tokens import ACCEPTED_SECONDS
 from tests.integration.agent_serving.serving import Agent
 from tests.integration.agent_serving.site import Site
 

@@ -14,10 +14,10 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ballast.agent.assignments import assign
-from ballast.agent.capped_gpu import RETRY_SECONDS
+from ballast.agent.capping.assignments import assign
+from ballast.agent.capping.capped_gpu import RETRY_SECONDS
+from ballast.agent.capping.originals import Part
 from ballast.agent.device import DeviceError, DeviceLost, DriverGone, NoPermission, NotSupported, Sample
-from ballast.agent.originals import Part
 from ballast.api.nodepower import FreeGpus, NodePowerSpec, PodOperatingPoint, WithoutOperator
 from ballast.api.operatingpoint import OperatingPoint
 from tests.unit.agent.capping import FAILPOINTS, Capping, Died, point

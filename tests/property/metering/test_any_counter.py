@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ballast.agent.metering import STALL_SECONDS, GpuMeter
+from ballast.agent.metering.gpu_meter import STALL_SECONDS, GpuMeter
 from tests.unit.agent.metering.gpu_nodes import FakeGpu, GpuNode
 from tests.unit.agent.metering.readings import Board
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ballast.agent import agent as module
 from ballast.agent.device import Process, ProcessUsage, Sample
-from ballast.agent.pod_resources import Held
+from ballast.agent.node.pod_resources import Held
 from ballast.agent.settings import AgentSettings
 from ballast.api.nodepower import NodePowerSpec
 from ballast.api.nodestatus import NodePowerStatus

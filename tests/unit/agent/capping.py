@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ballast.agent.assignments import Wanted
-from ballast.agent.capper import Capper, GpuState
+from ballast.agent.capping.assignments import Wanted
+from ballast.agent.capping.capper import Capper, GpuState
+from ballast.agent.capping.originals import Originals
 from ballast.agent.device import Sample
-from ballast.agent.originals import Originals
 from ballast.api.operatingpoint import OperatingPoint
 from tests.unit.agent.fake_gpu import MHZ, Board, FakeDriver
 

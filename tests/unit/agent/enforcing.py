@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from ballast.agent.capping.enforcement import Enforcement, Inputs
+from ballast.agent.capping.operator_lease import OperatorLease
 from ballast.agent.device_thread import DeviceThread
-from ballast.agent.enforcement import Enforcement, Inputs
 from ballast.agent.gpus import Gpus
-from ballast.agent.operator_lease import OperatorLease
 from ballast.api.nodepower import NodePowerSpec, PodOperatingPoint, WithoutOperator
 from ballast.api.operatingpoint import OperatingPoint
 from tests.unit.agent.capping import Capping

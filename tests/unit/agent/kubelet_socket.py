@@ -10,8 +10,8 @@ from pathlib import Path
 import grpc
 import grpc.aio
 
-from ballast.agent.pod_resources import Held
-from ballast.agent.podresources_pb2 import (
+from ballast.agent.node.pod_resources import Held
+from ballast.agent.node.podresources_pb2 import (
     ContainerDevices,
     ContainerResources,
     ListPodResourcesRequest,

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ballast.agent import accounts as accounts_module
-from ballast.agent.accounts import FRESH_SECONDS, KEPT_SECONDS, Accounts
-from ballast.agent.pods import PodOnNode
+from ballast.agent.metering import accounts as accounts_module
+from ballast.agent.metering.accounts import FRESH_SECONDS, KEPT_SECONDS, Accounts
+from ballast.agent.node.pods import PodOnNode
 from ballast.api.operatingpoint import MAX_GPUS_OF_NODE
 from ballast.api.readings import Source
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ballast.agent.metrics import NodeMetrics
+from ballast.agent.telling.metrics import NodeMetrics
 from tests.unit.agent.metering.gpu_nodes import FakeGpu, GpuNode
 
 LABELS = {"uuid": "GPU-0", "model": "NVIDIA-Paper"}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
-from ballast.agent.assignments import AS_FOUND, Wanted, assign
+from ballast.agent.capping.assignments import AS_FOUND, Wanted, assign
 from ballast.agent.device import Description, MigDevice
 from ballast.api.nodepower import FreeGpus, NodePowerSpec, PodOperatingPoint, WithoutOperator
 from ballast.api.nodestatus import Capability

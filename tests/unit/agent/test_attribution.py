@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.agent.attribution import GpuShares, Holder, split_cpu, split_gpu
+from ballast.agent.metering.attribution import GpuShares, Holder, split_cpu, split_gpu
 
 A, B = Holder("a"), Holder("b")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ballast.agent.cgroups import SEARCH_SECONDS, NodeCpuTime, PodCpuTime, pod_uid_of, pod_uid_of_process
+from ballast.agent.metering.cgroups import SEARCH_SECONDS, NodeCpuTime, PodCpuTime, pod_uid_of, pod_uid_of_process
 
 UID = "5fd4f087-86f3-4a43-b711-4771313afc50"
 OTHER = "0fd4f087-86f3-4a43-b711-4771313afc50"

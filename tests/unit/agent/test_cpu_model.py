@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ballast.agent.cpu_model import Coefficients, CpuModel, busy_seconds, packages_of
+from ballast.agent.metering.cpu_model import Coefficients, CpuModel, busy_seconds, packages_of
 from ballast.api.readings import Source
 
 TICKS = os.sysconf("SC_CLK_TCK")

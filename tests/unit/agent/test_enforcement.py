@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ballast.agent.enforcement import LOOK_SECONDS
+from ballast.agent.capping.enforcement import LOOK_SECONDS
 from tests.unit.agent.capping import point
 from tests.unit.agent.enforcing import DRIFT_SECONDS, STALE_SECONDS, Node, asks, held
 from tests.unit.agent.fake_gpu import FOUND_WATTS
@@ -196,7 +196,7 @@ async def first_pause(node: Node, monkeypatch: pytest.MonkeyPatch) -> float:
         return timeout(seconds)
 
     with monkeypatch.context() as patch:
-        patch.setattr("ballast.agent.enforcement.asyncio.timeout", noted)
+        patch.setattr("ballast.agent.capping.enforcement.asyncio.timeout", noted)
         task = asyncio.create_task(node.enforcement.run())
         await waits.wait()
         task.cancel()

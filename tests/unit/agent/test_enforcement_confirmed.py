@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ballast.agent.capping.enforcement import Confirmed
 from ballast.agent.device import DeviceError
-from ballast.agent.enforcement import Confirmed
 from tests.unit.agent.capping import point
 from tests.unit.agent.enforcing import DRIFT_SECONDS, Node, asks, held
 from tests.unit.agent.fake_gpu import Fault

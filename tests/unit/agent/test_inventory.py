@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ballast.agent.capper import GpuState
-from ballast.agent.inventory import PROBLEM_LENGTH, Confirmation, GpuFacts, Health, status
-from ballast.agent.pods import PodOnNode
+from ballast.agent.capping.capper import GpuState
+from ballast.agent.node.pods import PodOnNode
+from ballast.agent.telling.inventory import PROBLEM_LENGTH, Confirmation, GpuFacts, Health, status
 from ballast.api.conditions import Condition
 from ballast.api.nodestatus import MAX_HOLDERS, Capability, CpuPackage, NodePowerStatus
 from tests.unit.agent.capping import point

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.agent.operator_lease import OperatorLease
+from ballast.agent.capping.operator_lease import OperatorLease
 
 STALE = 120.0
 START = 5000.0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ballast.agent.originals import Original, Originals, Part, StateInUse, StateNotKept, read_boot_id
+from ballast.agent.capping.originals import Original, Originals, Part, StateInUse, StateNotKept, read_boot_id
 
 BOOT = "b0075"
 ORIGINAL = Original(frozenset({Part.POWER_LIMIT, Part.CLOCKS}), 187.5)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ballast.agent.node_power import FILE, OwnNodePower
+from ballast.agent.node.node_power import FILE, OwnNodePower
 from ballast.api.nodepower import FreeGpus, NodePowerSpec, PodOperatingPoint, WithoutOperator
 from tests.power_builders import manifest, point
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from ballast.agent.attribution import Holder
 from ballast.agent.device import MigDevice
-from ballast.agent.pod_resources import (
+from ballast.agent.metering.attribution import Holder
+from ballast.agent.node.pod_resources import (
     DeviceId,
     Held,
     PodResources,

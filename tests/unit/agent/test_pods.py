@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ballast.agent.pods import MANIFEST_HASH, REMEMBERED, PodsOnNode
+from ballast.agent.node.pods import MANIFEST_HASH, REMEMBERED, PodsOnNode
 
 
 def pod(uid: str, name: str = "train-0", phase: str | None = "Running", **annotations: str) -> dict[str, Any]:

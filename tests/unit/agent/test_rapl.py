@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ballast.agent.cpu import CpuReading, PackageReading
-from ballast.agent.rapl import RaplPackages
+from ballast.agent.metering.cpu import CpuReading, PackageReading
+from ballast.agent.metering.rapl import RaplPackages
 from ballast.api.readings import Source
 
 RANGE = 262_143_328_850  # microjoules: of a common server

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from ballast.agent.attribution import Holder
-from ballast.agent.capper import GpuState
+from ballast.agent.capping.capper import GpuState
+from ballast.agent.capping.enforcement import Confirmed
 from ballast.agent.device import Sample
-from ballast.agent.enforcement import Confirmed
-from ballast.agent.report import IDLE_STEP_WATTS, Reporter
+from ballast.agent.metering.attribution import Holder
+from ballast.agent.telling.report import IDLE_STEP_WATTS, Reporter
 from ballast.api.nodestatus import GpuStatus, NodePowerStatus
 from ballast.api.readings import Source
 from tests.unit.agent.capping import point

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from ballast.agent.server import Answer, application
+from ballast.agent.serving.server import Answer, application
 from ballast.api.readings import PodReadings
 from ballast.kube import ApiUnavailable
 from tests.unit.agent.token_reviews import TOKEN, TokenReviews, accepted

@@ -16,8 +16,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ballast.agent import serving_certificate
-from ballast.agent.serving_certificate import NotSigned, ServingCertificate
+from ballast.agent.serving import serving_certificate
+from ballast.agent.serving.serving_certificate import NotSigned, ServingCertificate
 from ballast.kube import ApiRefused, ApiUnavailable
 from ballast.serve.certificates import pem
 from tests.unit.agent.certificate_requests import AUTHORITY, NOW, CertificateRequests, asked, signed

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ballast.agent import node_power
-from ballast.agent.node_power import OwnNodePower, StatusWriter
+from ballast.agent.node import node_power
+from ballast.agent.node.node_power import OwnNodePower, StatusWriter
 from ballast.api.nodestatus import NodePowerStatus
 from ballast.errors import BallastError
 from ballast.kube import ApiRefused, ApiUnavailable, JsonObject

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ballast.agent.tokens import NotReviewed, PodIdentity, Unauthenticated, WrongNode
+from ballast.agent.serving.tokens import NotReviewed, PodIdentity, Unauthenticated, WrongNode
 from ballast.kube import ApiRefused, ApiUnavailable
 from tests.unit.agent.token_reviews import TOKEN, TokenReviews, accepted
 

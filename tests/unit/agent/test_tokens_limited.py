@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.agent.tokens import (
+from ballast.agent.serving.tokens import (
     REQUESTS_BURST,
     REQUESTS_PER_SECOND,
     UNKNOWN_BURST,

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ballast.agent.tokens import (
+from ballast.agent.serving.tokens import (
     ACCEPTED_SECONDS,
     MAX_TOKENS,
     REJECTED_SECONDS,

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from ballast.agent import watching
+from ballast.agent.node import watching
 from ballast.errors import BallastError
 from ballast.kube import ApiRefused, ApiUnavailable, JsonObject
 

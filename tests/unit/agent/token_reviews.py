@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from ballast.agent.tokens import Tokens
+from ballast.agent.serving.tokens import Tokens
 from ballast.errors import BallastError
 
 JsonObject = dict[str, Any]

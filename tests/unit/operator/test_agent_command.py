@@ -10,8 +10,8 @@ import pytest
 
 from ballast.__main__ import main
 from ballast.agent import agent as module
-from ballast.agent.capper import Capper
-from ballast.agent.originals import Originals, read_boot_id
+from ballast.agent.capping.capper import Capper
+from ballast.agent.capping.originals import Originals, read_boot_id
 from ballast.agent.settings import AgentSettings
 from ballast.failpoints import Failpoints
 from tests.unit.agent.capping import point, wanted

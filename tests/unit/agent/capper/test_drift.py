@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.agent.capped_gpu import SETTLE_SECONDS
+from ballast.agent.capping.capped_gpu import SETTLE_SECONDS
 from ballast.agent.device import Sample
 from tests.unit.agent.capping import Capping, point
 from tests.unit.agent.fake_gpu import MHZ

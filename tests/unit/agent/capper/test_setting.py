@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ballast.agent.assignments import Wanted
+from ballast.agent.capping.assignments import Wanted
 from tests.unit.agent.capping import Capping, point
 from tests.unit.agent.fake_gpu import FOUND_WATTS, MHZ
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from ballast.agent import check as checking
-from ballast.agent.cpu import CpuReading, PackageReading
+from ballast.agent.check import check as checking
 from ballast.agent.device import Driver
+from ballast.agent.metering.cpu import CpuReading, PackageReading
 from ballast.api.readings import Source
 from tests.nvmlsim.boards import A40, A100, H100, V100
 from tests.nvmlsim.faults import Fault

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.agent.check import course_of, integral
+from ballast.agent.check.check import course_of, integral
 from ballast.agent.device import Sample
 
 

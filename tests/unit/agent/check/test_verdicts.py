@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ballast.agent.check_report import Answer, Course, CpuReport, GpuReport, Level, PackageWatts, Probe
-from ballast.agent.check_verdicts import of_cpu, of_gpu, of_node
+from ballast.agent.check.report import Answer, Course, CpuReport, GpuReport, Level, PackageWatts, Probe
+from ballast.agent.check.verdicts import of_cpu, of_gpu, of_node
 from ballast.agent.device import Description, Range, Sample, Throttle
 from ballast.api.nodestatus import Capability
 from ballast.api.readings import Source

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from ballast.agent.accounts import Accounts, AccountsFile
-from ballast.agent.attribution import Holder
 from ballast.agent.device import (
     Description,
     DeviceError,
@@ -19,9 +17,11 @@ from ballast.agent.device import (
     Range,
     Sample,
 )
-from ballast.agent.meter_loop import MeteredGpu, Metering
-from ballast.agent.pods import PodOnNode
-from ballast.agent.usage import PodsOfProcesses
+from ballast.agent.metering.accounts import Accounts, AccountsFile
+from ballast.agent.metering.attribution import Holder
+from ballast.agent.metering.meter_loop import MeteredGpu, Metering
+from ballast.agent.metering.usage import PodsOfProcesses
+from ballast.agent.node.pods import PodOnNode
 from ballast.api.readings import PodReadings
 
 EPOCH = 1_800_000_000.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ballast.agent.device import Sample
-from ballast.agent.metering import GpuMeter, Interval
+from ballast.agent.metering.gpu_meter import GpuMeter, Interval
 
 
 class Board:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.agent.metering import GpuMeter
+from ballast.agent.metering.gpu_meter import GpuMeter
 from ballast.api.readings import Source
 from tests.unit.agent.metering.readings import Board, joules, metered
 

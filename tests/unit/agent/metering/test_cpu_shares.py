@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ballast.agent.accounts import Accounts
-from ballast.agent.cgroups import NodeCpuTime, PodCpuTime
-from ballast.agent.cpu import CpuReading, PackageReading
-from ballast.agent.cpu_shares import CpuShares
+from ballast.agent.metering.accounts import Accounts
+from ballast.agent.metering.cgroups import NodeCpuTime, PodCpuTime
+from ballast.agent.metering.cpu import CpuReading, PackageReading
+from ballast.agent.metering.cpu_shares import CpuShares
 from ballast.api.readings import PodReadings, Source
 from tests.unit.agent.metering.gpu_nodes import EPOCH, pod_uid
 

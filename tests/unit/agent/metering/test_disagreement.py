@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ballast.agent.metering import WINDOWS_OF_A_PROBLEM, GpuMeter
+from ballast.agent.metering.gpu_meter import WINDOWS_OF_A_PROBLEM, GpuMeter
 from tests.unit.agent.metering.readings import Board, joules, metered
 
 

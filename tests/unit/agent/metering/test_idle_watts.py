@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ballast.agent.metering import LEAST_IDLE_READINGS, SETTLING_SECONDS, IdleWatts
+from ballast.agent.metering.gpu_meter import LEAST_IDLE_READINGS, SETTLING_SECONDS, IdleWatts
 
 
 def run(idle: IdleWatts, watts: float, seconds: int, start: float = 0.0, *, is_idle: bool) -> None:

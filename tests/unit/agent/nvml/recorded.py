@@ -8,7 +8,7 @@ from typing import Any
 
 import pynvml  # type: ignore[import-untyped]
 
-from ballast.agent.nvml import NvmlDevice, NvmlDriver
+from ballast.agent.nvml.driver import NvmlDevice, NvmlDriver
 
 UUID = "GPU-5fd4f087-86f3-7a43-b711-4771313afc50"
 

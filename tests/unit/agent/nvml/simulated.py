@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ballast.agent.nvml import NvmlDriver
+from ballast.agent.nvml.driver import NvmlDriver
 from ballast.clock import steady_seconds
 from tests.nvmlsim.boards import BoardModel
 from tests.nvmlsim.build import library

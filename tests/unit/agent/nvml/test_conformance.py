@@ -13,8 +13,8 @@ import pynvml  # type: ignore[import-untyped]
 import pytest
 
 from ballast.agent.device import DeviceError, DeviceLost, DriverGone, NoPermission, NotSupported, OutOfRange
-from ballast.agent.nvml import NvmlDevice
-from ballast.agent.nvml_errors import NothingThere
+from ballast.agent.nvml.driver import NvmlDevice
+from ballast.agent.nvml.errors import NothingThere
 from ballast.api.nodestatus import Capability
 from tests.nvmlsim.boards import A40, A100, H100, V100
 from tests.nvmlsim.faults import Fault

@@ -8,7 +8,7 @@ import pynvml  # type: ignore[import-untyped]
 import pytest
 
 from ballast.agent.device import DeviceError, MigDevice, NoPermission, NotSupported, Range
-from ballast.agent.nvml_values import model_name
+from ballast.agent.nvml.values import model_name
 from ballast.api.nodestatus import Capability
 from tests.unit.agent.nvml.recorded import NO_PERMISSION, NOT_SUPPORTED, UUID, Code, RecordedNvml, device
 

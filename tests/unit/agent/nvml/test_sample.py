@@ -9,7 +9,7 @@ import pynvml  # type: ignore[import-untyped]
 import pytest
 
 from ballast.agent.device import DeviceError, DeviceLost, DriverGone, ProcessUsage, Sample, Throttle
-from ballast.agent.nvml_values import throttles
+from ballast.agent.nvml.values import throttles
 from tests.unit.agent.nvml.recorded import NOT_SUPPORTED, Code, RecordedNvml, device
 
 TIMEOUT = Code(pynvml.NVML_ERROR_TIMEOUT)

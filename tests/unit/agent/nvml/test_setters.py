@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from ballast.agent.device import OutOfRange
-from ballast.agent.nvml import NvmlDevice
-from ballast.agent.nvml_values import MEGA, locked_range
+from ballast.agent.nvml.driver import NvmlDevice
+from ballast.agent.nvml.values import MEGA, locked_range
 from tests.unit.agent.nvml.recorded import RecordedNvml, device
 
 CLOCKS = [210, 225, 1710, 1725, 1740]

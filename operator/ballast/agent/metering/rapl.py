@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from ballast.agent.cpu import CpuReading, PackageReading
+from ballast.agent.metering.cpu import CpuReading, PackageReading
 from ballast.api.readings import Source
 from ballast.clock import steady_seconds
 

@@ -18,7 +18,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from ballast import http
-from ballast.agent.tokens import NotReviewed, PodIdentity, Tokens, TooMany, Unauthenticated, WrongNode
+from ballast.agent.serving.tokens import NotReviewed, PodIdentity, Tokens, TooMany, Unauthenticated, WrongNode
 from ballast.api.readings import AUDIENCE, READINGS_PATH, PodReadings
 
 logger = logging.getLogger(__name__)

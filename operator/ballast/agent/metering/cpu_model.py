@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ballast.agent.cpu import CpuReading, PackageReading
+from ballast.agent.metering.cpu import CpuReading, PackageReading
 from ballast.api.readings import Source
 from ballast.clock import steady_seconds
 

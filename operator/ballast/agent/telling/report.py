@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from ballast.agent.attribution import Holder
-from ballast.agent.capper import GpuState
+from ballast.agent.capping.capper import GpuState
+from ballast.agent.capping.enforcement import Confirmed, Enforcement
 from ballast.agent.device import Sample
-from ballast.agent.enforcement import Confirmed, Enforcement
 from ballast.agent.gpus import Gpus
-from ballast.agent.inventory import Confirmation, GpuFacts, Health, status
-from ballast.agent.meter_loop import Metering
-from ballast.agent.pods import PodOnNode
+from ballast.agent.metering.attribution import Holder
+from ballast.agent.metering.meter_loop import Metering
+from ballast.agent.node.pods import PodOnNode
+from ballast.agent.telling.inventory import Confirmation, GpuFacts, Health, status
 from ballast.api.conditions import Condition
 from ballast.api.nodestatus import NodePowerStatus
 from ballast.api.readings import Source

@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from ballast.agent.cpu_shares import CpuShares
 from ballast.agent.device import Sample, Throttle
-from ballast.agent.meter_loop import MeteredGpu, Metering
+from ballast.agent.metering.cpu_shares import CpuShares
+from ballast.agent.metering.meter_loop import MeteredGpu, Metering
 
 PREFIX = "ballast_node"
 

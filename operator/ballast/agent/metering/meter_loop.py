@@ -14,13 +14,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ballast.agent.accounts import Accounts, AccountsFile, Json
-from ballast.agent.attribution import Holder, split_gpu
-from ballast.agent.cpu_shares import CpuShares
 from ballast.agent.device import Description, DeviceError, DriverGone, PowerDevice, Sample
-from ballast.agent.metering import LONGEST_INTERVAL_SECONDS, GpuMeter, IdleWatts, Interval
-from ballast.agent.pods import PodOnNode
-from ballast.agent.usage import GpuUsage, PodsOfProcesses
+from ballast.agent.metering.accounts import Accounts, AccountsFile, Json
+from ballast.agent.metering.attribution import Holder, split_gpu
+from ballast.agent.metering.cpu_shares import CpuShares
+from ballast.agent.metering.gpu_meter import LONGEST_INTERVAL_SECONDS, GpuMeter, IdleWatts, Interval
+from ballast.agent.metering.usage import GpuUsage, PodsOfProcesses
+from ballast.agent.node.pods import PodOnNode
 from ballast.api.readings import Source
 
 logger = logging.getLogger(__name__)

@@ -12,11 +12,11 @@ import os
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from ballast.agent.accounts import Accounts
-from ballast.agent.attribution import split_cpu
-from ballast.agent.cgroups import NodeCpuTime, PodCpuTime
-from ballast.agent.cpu import CpuMeter, CpuReading
-from ballast.agent.metering import IdleWatts
+from ballast.agent.metering.accounts import Accounts
+from ballast.agent.metering.attribution import split_cpu
+from ballast.agent.metering.cgroups import NodeCpuTime, PodCpuTime
+from ballast.agent.metering.cpu import CpuMeter, CpuReading
+from ballast.agent.metering.gpu_meter import IdleWatts
 from ballast.api.nodestatus import CpuPackage
 from ballast.api.readings import Source
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from ballast.agent.capping.originals import Original, Part
 from ballast.agent.device import (
     DeviceError,
     DeviceLost,
@@ -26,7 +27,6 @@ from ballast.agent.device import (
     PowerDevice,
     Sample,
 )
-from ballast.agent.originals import Original, Part
 from ballast.api.operatingpoint import OperatingPoint
 
 logger = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from typing import Any
 import pynvml  # type: ignore[import-untyped]  # it ships no types
 
 from ballast.agent.device import DeviceError, DriverGone
-from ballast.agent.nvml_device import NvmlDevice
-from ballast.agent.nvml_errors import translated
+from ballast.agent.nvml.device import NvmlDevice
+from ballast.agent.nvml.errors import translated
 from ballast.clock import steady_seconds
 
 __all__ = ["NvmlDevice", "NvmlDriver"]

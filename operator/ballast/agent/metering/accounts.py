@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from ballast.agent.pods import PodOnNode
+from ballast.agent.node.pods import PodOnNode
 from ballast.api.operatingpoint import MAX_GPUS_OF_NODE
 from ballast.api.readings import GpuShare, PodReadings, Share, Source
 

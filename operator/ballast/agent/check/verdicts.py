@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ballast.agent.check_report import Answer, CpuReport, GpuReport, Level, Verdict
+from ballast.agent.check.report import Answer, CpuReport, GpuReport, Level, Verdict
 from ballast.agent.device import Description, Sample, Throttle
 from ballast.api.nodestatus import Capability
 from ballast.api.readings import Source

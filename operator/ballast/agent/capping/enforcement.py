@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ballast.agent.assignments import Wanted, assign
-from ballast.agent.capper import Capper, GpuState, Restored
+from ballast.agent.capping.assignments import Wanted, assign
+from ballast.agent.capping.capper import Capper, GpuState, Restored
+from ballast.agent.capping.operator_lease import OperatorLease
 from ballast.agent.device import DriverGone, Sample
 from ballast.agent.device_thread import DeviceThread
 from ballast.agent.gpus import Gpus
-from ballast.agent.operator_lease import OperatorLease
 from ballast.api.nodepower import NodePowerSpec
 from ballast.api.operatingpoint import OperatingPoint
 

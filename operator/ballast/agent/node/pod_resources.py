@@ -15,9 +15,9 @@ from typing import Self
 import grpc
 import grpc.aio
 
-from ballast.agent.attribution import Holder
 from ballast.agent.device import MigDevice
-from ballast.agent.podresources_pb2 import ListPodResourcesRequest, ListPodResourcesResponse
+from ballast.agent.metering.attribution import Holder
+from ballast.agent.node.podresources_pb2 import ListPodResourcesRequest, ListPodResourcesResponse
 from ballast.errors import RetryableError, UserError
 
 LIST = "/v1.PodResourcesLister/List"

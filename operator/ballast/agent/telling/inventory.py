@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ballast.agent.capper import GpuState
+from ballast.agent.capping.capper import GpuState
 from ballast.agent.device import Description
-from ballast.agent.pods import PodOnNode
+from ballast.agent.node.pods import PodOnNode
 from ballast.api.conditions import Condition, set_condition
 from ballast.api.nodestatus import (
     MAX_HOLDERS,

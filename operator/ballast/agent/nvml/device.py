@@ -29,8 +29,8 @@ from ballast.agent.device import (
     Range,
     Sample,
 )
-from ballast.agent.nvml_errors import NothingThere, translated
-from ballast.agent.nvml_values import MEGA, MILLIS, locked_range, model_name, throttles
+from ballast.agent.nvml.errors import NothingThere, translated
+from ballast.agent.nvml.values import MEGA, MILLIS, locked_range, model_name, throttles
 from ballast.api.nodestatus import Capability
 
 _WHOLE: Final = (0xFFFFFFFF, 0xFFFFFFFF)

@@ -17,7 +17,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Protocol, TextIO, TypeVar, runtime_checkable
 
-from ballast.agent.check_report import (
+from ballast.agent.check.report import (
     Answer,
     Course,
     CpuReport,
@@ -28,12 +28,12 @@ from ballast.agent.check_report import (
     as_json,
     as_text,
 )
-from ballast.agent.check_verdicts import Level, of_cpu, of_gpu, of_node
-from ballast.agent.cpu import CpuMeter, CpuReading
-from ballast.agent.cpu_model import CpuModel
+from ballast.agent.check.verdicts import Level, of_cpu, of_gpu, of_node
 from ballast.agent.device import DeviceError, Driver, NoPermission, NotSupported, PowerDevice, Sample
 from ballast.agent.drivers import open_driver
-from ballast.agent.rapl import RaplPackages
+from ballast.agent.metering.cpu import CpuMeter, CpuReading
+from ballast.agent.metering.cpu_model import CpuModel
+from ballast.agent.metering.rapl import RaplPackages
 from ballast.agent.settings import AgentSettings
 from ballast.clock import steady_seconds
 

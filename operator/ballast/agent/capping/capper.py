@@ -23,10 +23,10 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
-from ballast.agent.assignments import AS_FOUND, Wanted
-from ballast.agent.capped_gpu import NOTHING, CappedGpu, Failpoints
+from ballast.agent.capping.assignments import AS_FOUND, Wanted
+from ballast.agent.capping.capped_gpu import NOTHING, CappedGpu, Failpoints
+from ballast.agent.capping.originals import Originals, StateNotKept
 from ballast.agent.device import DeviceError, DeviceLost, Driver, DriverGone, PowerDevice, Sample
-from ballast.agent.originals import Originals, StateNotKept
 from ballast.api.operatingpoint import OperatingPoint
 
 MAX_PROBLEM: Final = 256

@@ -1,0 +1,1 @@
+"""Operating points: what each GPU shall have, setting and restoring it, and when."""

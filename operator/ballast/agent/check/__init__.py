@@ -1,0 +1,1 @@
+"""`ballast agent --check`: a look at a node that changes nothing."""

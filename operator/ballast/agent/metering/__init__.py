@@ -1,0 +1,1 @@
+"""Joules: of GPUs, CPUs and memory, and whose they are."""

@@ -1,0 +1,1 @@
+"""What the node's API objects and its kubelet say."""

@@ -1,0 +1,1 @@
+"""A pod's readings over TLS, to that pod only."""

@@ -1,0 +1,1 @@
+"""What the agent tells of the node: the NodePower's status, and metrics."""
