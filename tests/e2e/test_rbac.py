@@ -78,8 +78,10 @@ RARE = {
     "approve signers.certificates.k8s.io ballast.dev/agent-serving": "no request: looked up when one is approved",
     "sign signers.certificates.k8s.io ballast.dev/agent-serving": "no request: looked up when one is signed",
 }
-#: Rights that are used or not, by what agents of other tests have left.
+#: Rights that are used or not, by what other tests and their agents have left.
 OF_AGENTS = {
+    "create nodepowers.ballast.dev": "a node has no NodePower yet",
+    "patch nodepowers.ballast.dev": "a node has no NodePower yet, or something else is asked of its GPUs",
     "patch nodes": "an agent has told what it found, or what was found there is no longer true",
     "update certificatesigningrequests.certificates.k8s.io/approval": "an agent asks for a certificate",
     "update certificatesigningrequests.certificates.k8s.io/status": "an agent asks for a certificate",
