@@ -198,6 +198,15 @@ class RealNode:
                 return pid
         raise NotRunningError(f"the real node {self.name} does not run", remedy="Run `python -m tests.cluster up`")
 
+    def is_on_its_network(self, pid: int) -> bool:
+        """Tells whether a process, by the host's number, is in the node's own network namespace.
+
+        Raises:
+            OSError: There is no such process.
+        """
+        node = namespace_path(self._network.node_namespace(self.number)).stat()
+        return Path(f"/proc/{pid}/ns/net").stat().st_ino == node.st_ino
+
     def log_files(self) -> dict[str, Path]:
         """The log of each of the node's programs."""
         return {f"{self.name}/{file.stem}": file for file in sorted((self.folder / "logs").glob("*.log"))}

@@ -76,18 +76,17 @@ class Agents:
 
     def process(self, node: str) -> int:
         """Return the host's number of the agent's process on a node."""
-        # Nodes of other clusters may have the same name; control groups are named after both.
-        mine = f"/{self._cluster.name}-{node}/".encode()
+        # Nodes of other clusters may have the same name; an agent is on the network of its own.
+        real_node = self._cluster.gpu_node(node)
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
                 continue
             try:
                 command = (folder / "cmdline").read_bytes().split(b"\0")
-                group = (folder / "cgroup").read_bytes()
+                if b"ballast" in command and b"agent" in command and real_node.is_on_its_network(int(folder.name)):
+                    return int(folder.name)
             except OSError:
                 continue
-            if b"ballast" in command and b"agent" in command and mine in group:
-                return int(folder.name)
         raise AssertionError(f"no agent runs on {node}")
 
     def kill(self, node: str) -> None:
