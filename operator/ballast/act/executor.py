@@ -211,7 +211,7 @@ class Executor:
         except ApiRefused as error:
             if not error.is_final:
                 raise
-            answer = await self._made_before(action, path, error)
+            answer = await self._made_before(action, path, error) or await self._kube.apply(path, workload)
         self._failpoints.passing("after:job")
         return [("Job", answer)]
 
@@ -225,8 +225,10 @@ class Executor:
                 raise NameTaken(error, "Service", name) from error
             raise
 
-    async def _made_before(self, action: CreateObjects, path: str, error: ApiRefused) -> JsonObject:
+    async def _made_before(self, action: CreateObjects, path: str, error: ApiRefused) -> JsonObject | None:
         """Return the attempt's Job if it is there; it may differ in what changes over time, as agents' authorities do.
+
+        None is there if what had the name is gone by now, or if the Job itself is wrong: applying it again tells.
 
         Raises:
             NameTaken: somebody else's Job has the name.
@@ -237,7 +239,7 @@ class Executor:
         except ApiRefused as absent:
             if absent.status != HTTPStatus.NOT_FOUND:
                 raise
-            raise ApiUnavailable(f"{path} is refused, and what had its name is gone: {error}") from error
+            return None
         owner = (found["metadata"].get("labels") or {}).get(JOB_UID_LABEL)
         if owner is None:
             raise NameTaken(error, "Job", manifests.attempt_name(action.job, action.attempt)) from error

@@ -149,7 +149,7 @@ class _Agent:
         self._pods = PodsOnNode(self._ask_for_holders)
         self._own = OwnNodePower(settings.state_folder, self._wake)
         self._holders: Mapping[str, tuple[Holder, ...]] | None = None
-        self._told_states: Mapping[str, GpuState] = {}
+        self._told_states: Mapping[str, GpuState] | None = None
         self._pods_changed = asyncio.Event()
         self._kubelet_is_silent = False
         self._settle_until = 0.0
@@ -330,7 +330,7 @@ class _Agent:
             await asyncio.sleep(next_at - loop.time())
 
     def _report_round(self) -> None:
-        """Report now, and again when the boards were read after what the round changed."""
+        """Report now, and again when the boards were read after what the round changed, and first of all."""
         self._report()
         if self._enforcement.states != self._told_states:
             self._told_states = self._enforcement.states

@@ -48,6 +48,15 @@ async def test_its_own_job_that_was_made_a_little_differently_stands() -> None:
     assert (await execute(ApiServer(answers=[IMMUTABLE, made]), action)).done == [(action, [("Job", made)])]
 
 
-async def test_a_job_that_is_gone_by_now_is_tried_again() -> None:
-    error = await _error(ApiServer(answers=[IMMUTABLE, ApiRefused(404, "NotFound", "")]), CreateObjects(SINGLE, 1))
-    assert isinstance(error, ApiUnavailable)
+async def test_a_job_that_is_gone_by_now_is_made_at_once() -> None:
+    gone, made = ApiRefused(404, "NotFound", ""), {"kind": "Job"}
+    action = CreateObjects(SINGLE, 1)
+    assert (await execute(ApiServer(answers=[IMMUTABLE, gone, made]), action)).done == [(action, [("Job", made)])]
+
+
+async def test_a_job_that_is_wrong_itself_is_refused_for_good() -> None:
+    wrong = ApiRefused(422, "Invalid", "spec.template.spec.containers[0].image: Required value")
+    server = ApiServer(answers=[wrong, ApiRefused(404, "NotFound", ""), wrong])
+    error = await _error(server, CreateObjects(SINGLE, 1))
+    assert isinstance(error, ApiRefused)
+    assert error.is_final
