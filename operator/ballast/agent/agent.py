@@ -28,7 +28,6 @@ from ballast.agent.device_thread import DeviceThread
 from ballast.agent.drivers import open_driver
 from ballast.agent.gpus import Gpus
 from ballast.agent.metering.accounts import Accounts, AccountsFile
-from ballast.agent.metering.attribution import Holder
 from ballast.agent.metering.cgroups import NodeCpuTime, PodCpuTime
 from ballast.agent.metering.cpu_model import CpuModel
 from ballast.agent.metering.cpu_shares import CpuShares
@@ -36,6 +35,7 @@ from ballast.agent.metering.meter_loop import Metering
 from ballast.agent.metering.rapl import RaplPackages
 from ballast.agent.metering.usage import PodsOfProcesses
 from ballast.agent.node import watching
+from ballast.agent.node.holders import Holder
 from ballast.agent.node.node_power import COLLECTION, OwnNodePower, StatusWriter
 from ballast.agent.node.pod_resources import PodResources, holders_by_gpu
 from ballast.agent.node.pods import PodsOnNode

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ballast.agent.metering.attribution import Holder, split_cpu, split_gpu
+from ballast.agent.metering.attribution import split_cpu, split_gpu
+from ballast.agent.node.holders import Holder
 
 JOULES = st.floats(0, 1e7)
 SECONDS = st.floats(0.001, 1e5)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.agent.metering.attribution import GpuShares, Holder, split_cpu, split_gpu
+from ballast.agent.metering.attribution import GpuShares, split_cpu, split_gpu
+from ballast.agent.node.holders import Holder
 
 A, B = Holder("a"), Holder("b")
 

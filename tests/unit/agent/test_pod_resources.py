@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from ballast.agent.device import MigDevice
-from ballast.agent.metering.attribution import Holder
+from ballast.agent.node.holders import Holder
 from ballast.agent.node.pod_resources import (
     DeviceId,
     Held,

@@ -12,7 +12,7 @@ import pytest
 from ballast.agent.capping.capper import GpuState
 from ballast.agent.capping.enforcement import Confirmed
 from ballast.agent.device import Sample
-from ballast.agent.metering.attribution import Holder
+from ballast.agent.node.holders import Holder
 from ballast.agent.telling.report import IDLE_STEP_WATTS, Reporter
 from ballast.api.nodestatus import GpuStatus, NodePowerStatus
 from ballast.api.readings import Source

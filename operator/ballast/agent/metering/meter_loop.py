@@ -16,10 +16,11 @@ from typing import Any, Final
 
 from ballast.agent.device import Description, DeviceError, DriverGone, PowerDevice, Sample
 from ballast.agent.metering.accounts import Accounts, AccountsFile, Json
-from ballast.agent.metering.attribution import Holder, split_gpu
+from ballast.agent.metering.attribution import split_gpu
 from ballast.agent.metering.cpu_shares import CpuShares
 from ballast.agent.metering.gpu_meter import LONGEST_INTERVAL_SECONDS, GpuMeter, IdleWatts, Interval
 from ballast.agent.metering.usage import GpuUsage, PodsOfProcesses
+from ballast.agent.node.holders import Holder
 from ballast.agent.node.pods import PodOnNode
 from ballast.api.readings import Source
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from ballast.agent.device import DeviceError, DriverGone, NotSupported, PowerDevice
-from ballast.agent.metering.attribution import Holder
 from ballast.agent.metering.cgroups import pod_uid_of_process
+from ballast.agent.node.holders import Holder
 
 HELD_SECONDS: Final = 3.0
 """A driver samples processes now and then: so long the last it told is taken to hold."""

@@ -16,7 +16,7 @@ import grpc
 import grpc.aio
 
 from ballast.agent.device import MigDevice
-from ballast.agent.metering.attribution import Holder
+from ballast.agent.node.holders import Holder
 from ballast.agent.node.podresources_pb2 import ListPodResourcesRequest, ListPodResourcesResponse
 from ballast.errors import RetryableError, UserError
 

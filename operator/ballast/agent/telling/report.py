@@ -12,8 +12,8 @@ from ballast.agent.capping.capper import GpuState
 from ballast.agent.capping.enforcement import Confirmed, Enforcement
 from ballast.agent.device import Sample
 from ballast.agent.gpus import Gpus
-from ballast.agent.metering.attribution import Holder
 from ballast.agent.metering.meter_loop import Metering
+from ballast.agent.node.holders import Holder
 from ballast.agent.node.pods import PodOnNode
 from ballast.agent.telling.inventory import Confirmation, GpuFacts, Health, status
 from ballast.api.conditions import Condition

@@ -18,9 +18,9 @@ from ballast.agent.device import (
     Sample,
 )
 from ballast.agent.metering.accounts import Accounts, AccountsFile
-from ballast.agent.metering.attribution import Holder
 from ballast.agent.metering.meter_loop import MeteredGpu, Metering
 from ballast.agent.metering.usage import PodsOfProcesses
+from ballast.agent.node.holders import Holder
 from ballast.agent.node.pods import PodOnNode
 from ballast.api.readings import PodReadings
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from ballast.agent.metering.accounts import Accounts
-from ballast.agent.metering.attribution import Holder
 from ballast.agent.metering.meter_loop import Metering
 from ballast.agent.metering.usage import PodsOfProcesses
+from ballast.agent.node.holders import Holder
 from ballast.agent.node.pods import PodOnNode
 from ballast.agent.nvml.driver import NvmlDriver
 from tests.nvmlsim.boards import A40, A100, V100, BoardModel

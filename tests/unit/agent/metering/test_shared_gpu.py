@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ballast.agent.device import MigDevice, Process
-from ballast.agent.metering.attribution import Holder
+from ballast.agent.node.holders import Holder
 from tests.unit.agent.metering.gpu_nodes import FakeGpu, GpuNode
 
 
