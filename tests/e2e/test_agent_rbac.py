@@ -26,6 +26,7 @@ OWN, OTHER = "a40-0", "a40-1"
 NODE_POWERS = "/apis/ballast.dev/v1alpha1/nodepowers"
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+POLICY_SECONDS = 60
 
 EVERYWHERE = {
     "list nodepowers.ballast.dev",
@@ -87,12 +88,38 @@ def node_powers(kube: Kube) -> Iterator[None]:
 
 
 @pytest.fixture
-def agent(cluster: Cluster, kube: Kube, tmp_path: Path) -> Iterator[Kube]:
+def agent(cluster: Cluster, kube: Kube, tmp_path: Path, _policies_hold: None) -> Iterator[Kube]:
     """A client with the token of an agent's pod on a node."""
     with pod_on(kube, OWN, OPERATOR_NAMESPACE, ACCOUNT) as pod:
         bound = token(cluster, OPERATOR_NAMESPACE, ACCOUNT, pod=pod)
         with Kube(kubeconfig_with(cluster, bound, tmp_path / "agent.kubeconfig")) as client:
             yield client
+
+
+@pytest.fixture(scope="module")
+def _policies_hold(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Wait until the API server goes by the policies: it takes seconds to notice new ones, as after an installation."""
+    folder = tmp_path_factory.mktemp("policies")
+    with Kube(cluster.kubeconfig) as kube, pod_on(kube, OWN, OPERATOR_NAMESPACE, ACCOUNT) as pod:
+        kube.delete(f"{NODE_POWERS}/{OTHER}")
+        kube.create(
+            NODE_POWERS, {"apiVersion": "ballast.dev/v1alpha1", "kind": "NodePower", "metadata": {"name": OTHER}}
+        )
+        bound = token(cluster, OPERATOR_NAMESPACE, ACCOUNT, pod=pod)
+        with Kube(kubeconfig_with(cluster, bound, folder / "agent.kubeconfig")) as client:
+            deadline = time.monotonic() + POLICY_SECONDS
+            while not _is_refused(client, OTHER):
+                assert time.monotonic() < deadline, f"no policy holds after {POLICY_SECONDS} s"
+                time.sleep(0.2)
+        kube.delete(f"{NODE_POWERS}/{OTHER}")
+
+
+def _is_refused(client: Kube, node: str) -> bool:
+    try:
+        _tell(client, node)
+    except Refused as refusal:
+        return "ValidatingAdmissionPolicy" in str(refusal)
+    return False
 
 
 def _tell(client: Kube, node: str) -> JsonObject:
