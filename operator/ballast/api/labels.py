@@ -23,8 +23,6 @@ GPU_COUNT_LABEL = "nvidia.com/gpu.count"
 GPU_REPLICAS_LABEL = "nvidia.com/gpu.replicas"
 """How many pods share one of them by time-slicing, set likewise."""
 
-PREFIX = "ballast.dev/"
-
 GPU_MODEL = "ballast.dev/gpu-model"
 """A node's GPU model as its agent found it; `MIXED_GPUS` if they are of several."""
 

@@ -6,7 +6,6 @@ told of its GPUs only; nothing is written while nothing changes.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 from ballast.api.conditions import Condition, ConditionType, Reason, find_condition, set_condition
@@ -96,9 +95,7 @@ def _in_words(watts: float | None, hertz: int | None) -> str:
 
 
 def _points(gpus: Iterable[HeldGpu]) -> str:
-    words = Counter(
-        _in_words(gpu.enforced.power_limit_watts, gpu.enforced.max_clock_hertz) for gpu in gpus if gpu.enforced
-    )
+    words = {_in_words(gpu.enforced.power_limit_watts, gpu.enforced.max_clock_hertz) for gpu in gpus if gpu.enforced}
     return ", ".join(sorted(words))
 
 

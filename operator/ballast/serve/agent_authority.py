@@ -15,14 +15,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ballast.kube import ApiRefused
-from ballast.serve import certificates
+from ballast.serve import certificates, shared_secret
 from ballast.serve.certificates import CA_CERTIFICATE, CA_PRIVATE_KEY, Unusable
+from ballast.serve.shared_secret import Kube, SharedSecret
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,6 @@ JsonObject = dict[str, Any]
 
 SECRET_NAME = "ballast-agent-ca"  # noqa: S105 - a name
 SECONDS_PER_DAY = 86_400
-CONFLICTS = 3
-"""How often in a row another replica may be first."""
 
 _KEY = re.compile(rb"-----BEGIN PRIVATE KEY-----.+?-----END PRIVATE KEY-----\n?", re.DOTALL)
 
@@ -147,22 +145,6 @@ def issue(
     )
 
 
-class Kube(Protocol):
-    """The requests that keeping an authority takes."""
-
-    async def get(self, path: str) -> JsonObject:
-        """Read one object."""
-        ...
-
-    async def create(self, path: str, body: Mapping[str, Any]) -> JsonObject:
-        """Create an object in a collection."""
-        ...
-
-    async def json_patch(self, path: str, operations: list[JsonObject]) -> JsonObject:
-        """Apply a JSON patch."""
-        ...
-
-
 class AuthorityKeeper:
     """Keeps the authorities in step with the Secret; of two replicas that make one at once, one does.
 
@@ -180,8 +162,7 @@ class AuthorityKeeper:
         lifetimes: Lifetimes,
         clock: Callable[[], datetime] = certificates.utc_now,
     ) -> None:
-        self._kube = kube
-        self._secrets = f"/api/v1/namespaces/{namespace}/secrets"
+        self._secret = SharedSecret(kube, namespace, SECRET_NAME)
         self._lifetimes = lifetimes
         self._clock = clock
 
@@ -191,33 +172,18 @@ class AuthorityKeeper:
         Raises:
             BallastError: the API server refused or is away; another round may succeed.
         """
-        for _ in range(CONFLICTS):
-            try:
-                return await self._round()
-            except ApiRefused as error:
-                if error.status not in {409, 422}:
-                    raise
-                # Another replica was first: go on from what it wrote.
-        return await self._round()
+        return await shared_secret.repeated(self._round)
 
     async def _round(self) -> Authorities:
-        secret = await self._secret()
+        secret = await self._secret.read()
         stored = _stored(secret) if secret is not None else None
         authorities = advance(stored, self._clock(), self._lifetimes)
         if authorities is stored:
             return authorities
-        data = {name: base64.b64encode(content).decode() for name, content in authorities.files().items()}
         if secret is None:
-            await self._kube.create(self._secrets, _new_secret(data))
+            await self._secret.create(_new_secret(authorities))
         else:
-            version = secret["metadata"]["resourceVersion"]
-            await self._kube.json_patch(
-                f"{self._secrets}/{SECRET_NAME}",
-                [
-                    {"op": "test", "path": "/metadata/resourceVersion", "value": version},
-                    {"op": "add", "path": "/data", "value": data},
-                ],
-            )
+            await self._secret.write(secret, authorities.files())
         newest = authorities.all[-1].certificate
         logger.info(
             "the agents' authorities have changed",
@@ -225,16 +191,8 @@ class AuthorityKeeper:
         )
         return authorities
 
-    async def _secret(self) -> JsonObject | None:
-        try:
-            return await self._kube.get(f"{self._secrets}/{SECRET_NAME}")
-        except ApiRefused as error:
-            if error.status == 404:
-                return None
-            raise
 
-
-def _new_secret(data: Mapping[str, str]) -> JsonObject:
+def _new_secret(authorities: Authorities) -> JsonObject:
     """The chart has one, empty, that goes when Ballast is uninstalled; this is for operators without it."""
     return {
         "apiVersion": "v1",
@@ -244,7 +202,7 @@ def _new_secret(data: Mapping[str, str]) -> JsonObject:
             "name": SECRET_NAME,
             "labels": {"app.kubernetes.io/name": "ballast", "app.kubernetes.io/component": "agent"},
         },
-        "data": dict(data),
+        "data": shared_secret.encoded(authorities.files()),
     }
 
 

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ballast.api.agentserving import NODE_NAME_EXTRA, SIGNER, USAGES, dns_name
 from ballast.errors import BallastError
 from ballast.kube import ApiRefused
-from ballast.serve import agent_authority, certificates
+from ballast.serve import agent_authority, certificates, shared_secret
 from ballast.serve.agent_authority import Authorities, AuthorityKeeper, Lifetimes
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def addresses_of(node: Mapping[str, Any]) -> frozenset[Address]:
     return frozenset(found)
 
 
-class Kube(agent_authority.Kube, Protocol):
+class Kube(shared_secret.Kube, Protocol):
     """The requests that signing takes; writes must be refused to those who do not lead."""
 
     async def replace(self, path: str, body: Mapping[str, Any]) -> JsonObject:

@@ -13,15 +13,16 @@ import binascii
 import logging
 import ssl
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from ballast.errors import BallastError
 from ballast.kube import ApiRefused
-from ballast.serve import certificates
+from ballast.serve import certificates, shared_secret
 from ballast.serve.certificates import Material, Policy, Unusable
+from ballast.serve.shared_secret import Kube, SharedSecret
 
 logger = logging.getLogger(__name__)
 
@@ -30,26 +31,8 @@ JsonObject = dict[str, Any]
 SECRET_NAME = "ballast-webhook"  # noqa: S105 - a name
 CONFIGURATION_NAME = "ballast"
 RETRY_SECONDS = 5.0
-CONFLICTS = 3
-"""How often in a row another replica may be first."""
 
 _CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
-
-
-class Kube(Protocol):
-    """The requests that keeping certificates takes."""
-
-    async def get(self, path: str) -> JsonObject:
-        """Read one object."""
-        ...
-
-    async def create(self, path: str, body: Mapping[str, Any]) -> JsonObject:
-        """Create an object in a collection."""
-        ...
-
-    async def json_patch(self, path: str, operations: list[JsonObject]) -> JsonObject:
-        """Apply a JSON patch."""
-        ...
 
 
 class NotInstalled(BallastError):
@@ -78,7 +61,7 @@ class CertificateKeeper:
         clock: Callable[[], datetime] = certificates.utc_now,
     ) -> None:
         self._kube = kube
-        self._secrets = f"/api/v1/namespaces/{namespace}/secrets"
+        self._secret = SharedSecret(kube, namespace, SECRET_NAME)
         self._policy = policy
         self._refresh_seconds = refresh_seconds
         self._on_certificate = on_certificate
@@ -108,14 +91,7 @@ class CertificateKeeper:
             NotInstalled: no webhook is configured.
             BallastError: the API server refused or is away; another round may succeed.
         """
-        for _ in range(CONFLICTS):
-            try:
-                return await self._round()
-            except ApiRefused as error:
-                if error.status not in {409, 422}:
-                    raise
-                # Another replica was first: go on from what it wrote.
-        return await self._round()
+        await shared_secret.repeated(self._round)
 
     async def _round(self) -> None:
         configuration = await self._configuration()
@@ -136,32 +112,18 @@ class CertificateKeeper:
 
     async def _material(self, configuration: JsonObject) -> Material:
         """Return what is stored, after storing what is due."""
-        secret = await self._secret()
+        secret = await self._secret.read()
         if secret is None:
             material = certificates.advance(None, self._clock(), self._policy)
-            await self._kube.create(self._secrets, _new_secret(material, configuration))
+            await self._secret.create(_new_secret(material, configuration))
             logger.info("certificates made", extra={"expires": material.expires.isoformat()})
             return material
         stored = _stored(secret)
         material = certificates.advance(stored, self._clock(), self._policy)
         if material is not stored:
-            await self._kube.json_patch(
-                f"{self._secrets}/{SECRET_NAME}",
-                [
-                    {"op": "test", "path": "/metadata/resourceVersion", "value": secret["metadata"]["resourceVersion"]},
-                    {"op": "add", "path": "/data", "value": _data(material)},
-                ],
-            )
+            await self._secret.write(secret, material.files())
             logger.info("certificates renewed", extra={"expires": material.expires.isoformat()})
         return material
-
-    async def _secret(self) -> JsonObject | None:
-        try:
-            return await self._kube.get(f"{self._secrets}/{SECRET_NAME}")
-        except ApiRefused as error:
-            if error.status == 404:
-                return None
-            raise
 
     async def _announce(self, configuration: JsonObject, material: Material) -> None:
         """See to it that the API server trusts all authorities, the newest included."""
@@ -216,12 +178,8 @@ def _new_secret(material: Material, configuration: JsonObject) -> JsonObject:
                 }
             ],
         },
-        "data": _data(material),
+        "data": shared_secret.encoded(material.files()),
     }
-
-
-def _data(material: Material) -> dict[str, str]:
-    return {name: base64.b64encode(content).decode() for name, content in material.files().items()}
 
 
 def _stored(secret: JsonObject) -> Material | None:

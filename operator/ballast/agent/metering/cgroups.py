@@ -19,8 +19,6 @@ from pathlib import Path
 SEARCH_SECONDS = 5.0
 """Shortest time between two searches of the whole tree, for pods that were not where others are."""
 DEEPEST = 12
-CONFIG_HASH = "kubernetes.io/config.hash"
-"""The annotation in which a static pod's object carries the kubelet's UID of it."""
 
 # A UID has 36 characters, a static pod's 32; a group called `pods` or `podman` is none.
 _POD = re.compile(r"(?:pod(?P<plain>[^/]{30,64})|.*-pod(?P<escaped>[^/-]{30,64})\.slice)")
