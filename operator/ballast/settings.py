@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 NAMESPACE_OUTSIDE = "ballast-system"
+QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 
 
@@ -78,6 +79,48 @@ class OperatorSettings(BaseSettings):
     free_gpus: Literal["Leave", "Park"] = Field(
         default="Leave",
         description="What agents do with GPUs that no pod holds: Leave, or Park them at their lowest clocks.",
+    )
+    exporter_image: str = Field(
+        default="",
+        description="Image of the sidecar that each training pod gets, which tells its power, energy and progress;"
+        " empty: none, and nothing is measured of pods.",
+    )
+    exporter_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
+        default="IfNotPresent", description="When that image is pulled."
+    )
+    exporter_cpu: str = Field(default="50m", pattern=QUANTITY, description="CPU that the sidecar asks for, and gets.")
+    exporter_memory: str = Field(default="64Mi", pattern=QUANTITY, description="Memory likewise.")
+    exporter_poll_seconds: float = Field(
+        default=5.0, ge=0.2, le=60, description="How often the sidecar asks its node's agent."
+    )
+    exporter_annotations: bool = Field(
+        default=True, description="Whether training pods carry prometheus.io/scrape: not needed with a PodMonitor."
+    )
+    prometheus_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="Address of a server with Prometheus' HTTP API, also with a path; empty: there is none.",
+    )
+    prometheus_token_file: Path | None = Field(
+        default=None, description="File with a bearer token for it, read anew as it changes."
+    )
+    prometheus_ca_file: Path | None = Field(default=None, description="Authorities to trust for it, as PEM.")
+    prometheus_headers: dict[str, str] = Field(
+        default={}, description='Headers for it, as JSON: {"X-Scope-OrgID": "team"}.'
+    )
+    prometheus_labels: dict[str, str] = Field(
+        default={},
+        description='Labels that every series asked for must have, as JSON: {"cluster": "a"}; where one server has'
+        " several clusters.",
+    )
+    telemetry_seconds: float = Field(default=15.0, ge=1, le=300, description="How often Prometheus is asked.")
+    telemetry_stale_seconds: float = Field(
+        default=60.0, gt=0, description="Figures that are older are not fresh: nothing is decided on them."
+    )
+    lost_reading_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="How long the last reading of a pod that went without a word is waited for.",
     )
     webhook_host: str = Field(default="0.0.0.0", description="Address of the admission webhook.")  # noqa: S104
     webhook_port: int = Field(default=9443, ge=0, le=65535, description="Port of the admission webhook; 0 is off.")

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ballast.api.agentserving import SIGNER
-from ballast.api.readings import AUDIENCE, READINGS_PATH
+from ballast.api.agentserving import AUDIENCE, READINGS_PATH
 from tests.e2e.kube import Kube
 
 REQUESTS: Final = "/apis/certificates.k8s.io/v1/certificatesigningrequests"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ballast.api.agentserving import (
+    AUDIENCE,
     CA_ANNOTATION,
     CA_FILE,
     HOST_VARIABLE,
@@ -21,7 +22,6 @@ from ballast.api.agentserving import (
     TOKEN_FILE,
 )
 from ballast.api.podtemplate import TRAINER_CONTAINER
-from ballast.api.readings import AUDIENCE
 
 JsonObject = dict[str, Any]
 

@@ -6,6 +6,12 @@ The agent asks the API server for a certificate of `SIGNER`; the leading operato
 
 from __future__ import annotations
 
+AUDIENCE = "ballast-agent"
+"""Of the service-account token with which a pod asks."""
+
+READINGS_PATH = "/v1/readings"
+"""GET: the asking pod's `readings.PodReadings`."""
+
 SIGNER = "ballast.dev/agent-serving"
 """The `signerName` of agents' CertificateSigningRequests."""
 

@@ -14,7 +14,8 @@ from pydantic import Field
 
 from ballast.api.base import Integer, Number, ObservedModel, Time
 from ballast.api.conditions import MAX_CONDITIONS, Condition
-from ballast.api.lists import ATOMIC, Keyed
+from ballast.api.lists import ATOMIC, Distinct, Keyed
+from ballast.api.nodestatus import Uid
 from ballast.api.operatingpoint import MAX_GPUS_OF_NODE, GpuUuid, OperatingPoint
 
 MAX_REPLICAS = 1024
@@ -22,6 +23,7 @@ MAX_ATTEMPTS = 16
 MAX_AVOIDED = 16
 MAX_NODES_LENGTH = 256
 MAX_ATTEMPT_MESSAGE = 256
+MAX_SETTLING = 2 * MAX_REPLICAS
 
 _NodeName = Annotated[str, Field(max_length=253)]
 
@@ -95,6 +97,26 @@ class Outcome(StrEnum):
     """The job ran for `spec.activeDeadlineSeconds`."""
 
 
+class AttemptEnergy(ObservedModel):
+    """What the pods of an attempt used that have ended: the ledger, to which each pod is added once."""
+
+    joules: Annotated[Number, Field(ge=0)] = Field(description="All of it, in joules.")
+    gpu_joules: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="Of it by GPUs.")
+    cpu_joules: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="Of it by CPUs.")
+    dram_joules: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="Of it by memory.")
+    idle_joules: Annotated[Number, Field(ge=0)] = Field(
+        default=0.0, description="Of it what would have been drawn without load."
+    )
+    estimated_joules: Annotated[Number, Field(ge=0)] = Field(
+        default=0.0, description="Of it what no hardware measured: a model's estimate."
+    )
+    pods: Annotated[Integer, Field(ge=0)] = Field(default=0, description="How many pods are in it.")
+    pods_without_last_reading: Annotated[Integer, Field(ge=0)] = Field(
+        default=0,
+        description="Of these, pods of which only an earlier reading is known, or none: they used more than is here.",
+    )
+
+
 class Attempt(ObservedModel):
     """One try at running the gang, from admission to its end."""
 
@@ -115,6 +137,9 @@ class Attempt(ObservedModel):
         tuple[_NodeName, ...],
         Field(max_length=MAX_AVOIDED, json_schema_extra=ATOMIC),
     ] = Field(default=(), description="Nodes on which it got stuck: the next attempt goes elsewhere if it can.")
+    energy: AttemptEnergy | None = Field(
+        default=None, description="What those of its pods used that have ended; absent until one has."
+    )
 
 
 class QueueStatus(ObservedModel):
@@ -147,6 +172,9 @@ class EnergyStatus(ObservedModel):
         description="The part of joules that was not measured but charged at what could have been drawn; measurements"
         " correct it when they come.",
     )
+    earlier_joules: Annotated[Number, Field(ge=0)] | None = Field(
+        default=None, description="Of joules, what attempts used that are no longer listed."
+    )
     used: Annotated[str, Field(max_length=32)] | None = Field(
         default=None, description="The energy in short, for people; joules has it exactly."
     )
@@ -177,6 +205,12 @@ class ProgressStatus(ObservedModel):
         default=None, description="The newest value of earlyStopping.metric, in the metric's unit."
     )
     best: Number | None = Field(default=None, description="The best value of it so far.")
+    evaluations: Annotated[Integer, Field(ge=0)] | None = Field(
+        default=None, description="How often the trainer has reported that metric in the present attempt."
+    )
+    missed_evaluations: Annotated[Integer, Field(ge=0)] | None = Field(
+        default=None, description="Of these, how many came faster than they could be read: their values are not known."
+    )
     steps_per_second: Annotated[Number, Field(ge=0)] | None = Field(
         default=None, description="Speed of the present attempt."
     )
@@ -240,6 +274,14 @@ class TrainingJobStatus(ObservedModel):
             json_schema_extra=ATOMIC,
         ),
     ] = Field(default=(), description=f"The newest {MAX_ATTEMPTS} attempts, oldest first.")
+    settling: Annotated[
+        tuple[Uid, ...],
+        Field(max_length=MAX_SETTLING),
+        Distinct(),
+    ] = Field(
+        default=(),
+        description="Pods that are in the ledger of their attempt already and still carry Ballast's finalizer.",
+    )
     conditions: Annotated[
         tuple[Condition, ...],
         Field(max_length=MAX_CONDITIONS),

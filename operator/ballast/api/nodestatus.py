@@ -15,9 +15,11 @@ from ballast.api.base import Boolean, Integer, Number, ObservedModel, Rule, Time
 from ballast.api.conditions import MAX_CONDITIONS, Condition
 from ballast.api.lists import ATOMIC, Distinct, Keyed
 from ballast.api.operatingpoint import MAX_GPUS_OF_NODE, GpuHertz, GpuUuid, GpuWatts, OperatingPoint
+from ballast.api.source import Component, Source
 
 MAX_HOLDERS = 64
 MAX_CPU_PACKAGES = 16
+MAX_ENDED_PODS = 256
 
 Uid = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$")]
 """A Kubernetes UID; 36 characters, but the API server promises nothing about its form."""
@@ -150,6 +152,27 @@ class CpuPackage(ObservedModel):
     )
 
 
+class EndedComponent(ObservedModel):
+    """What a pod that has ended used of one component."""
+
+    component: Component = Field(description="What drew it: gpu, cpu or dram.")
+    active_joules: Annotated[Number, Field(ge=0)] = Field(description="What its own work took, in joules.")
+    idle_joules: Annotated[Number, Field(ge=0)] = Field(
+        description="Its part of what would have been drawn without load, in joules."
+    )
+    source: Source = Field(description="Where the figures come from.")
+
+
+class EndedPod(ObservedModel):
+    """What a training pod used until it had ended: the agent's own last word, whatever became of its exporter."""
+
+    uid: Uid = Field(description="The pod's UID.")
+    at: Time = Field(description="When the meter looked after its end.")
+    used: Annotated[tuple[EndedComponent, ...], Field(max_length=len(Component)), Keyed("component")] = Field(
+        default=(), description="What it used."
+    )
+
+
 class NodePowerStatus(ObservedModel):
     """What the agent found, and what it does."""
 
@@ -173,6 +196,9 @@ class NodePowerStatus(ObservedModel):
     )
     cpu_packages: Annotated[tuple[CpuPackage, ...], Field(max_length=MAX_CPU_PACKAGES), Keyed("index")] = Field(
         default=(), description="The CPU packages."
+    )
+    ended_pods: Annotated[tuple[EndedPod, ...], Field(max_length=MAX_ENDED_PODS), Keyed("uid")] = Field(
+        default=(), description="What training pods used that ended here lately."
     )
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Keyed("type")] = Field(
         default=(), description="What is true of the node's agent now, since when and why."

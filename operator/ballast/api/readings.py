@@ -6,7 +6,6 @@ so. All shares of a GPU's pods, and what is left over, add up to what its board 
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -14,25 +13,10 @@ from pydantic import Field
 from ballast.api.base import Number, ObservedModel, Time
 from ballast.api.nodestatus import Uid
 from ballast.api.operatingpoint import MAX_GPUS_OF_NODE, GpuUuid
-
-AUDIENCE = "ballast-agent"
-"""Of the service-account token with which a pod asks."""
-READINGS_PATH = "/v1/readings"
-"""GET: the asking pod's `PodReadings`."""
+from ballast.api.source import Source as Source  # of what is told here
 
 _Joules = Annotated[Number, Field(ge=0)]
 _Watts = Annotated[Number, Field(ge=0)]
-
-
-class Source(StrEnum):
-    """Where a figure comes from, the best first."""
-
-    COUNTER = "Counter"
-    """The hardware counts joules."""
-    INTEGRAL = "Integral"
-    """The hardware tells watts, and the agent adds them up."""
-    ESTIMATED = "Estimated"
-    """A model: the hardware tells nothing."""
 
 
 class Share(ObservedModel):

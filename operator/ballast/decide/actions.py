@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from ballast.api.jobstatus import TrainingJobStatus
 from ballast.api.nodepower import NodePowerSpec
 from ballast.api.trainingjob import TrainingJob
+from ballast.decide.snapshot import Orphan
 
 
 class Transition(StrEnum):
@@ -34,6 +35,10 @@ class Transition(StrEnum):
     """The attempt is over and another one may follow."""
     TELL = "Tell"
     """The job goes on; what is known of it changed."""
+    SETTLE = "Settle"
+    """What pods used that have ended is entered into the ledger of their attempt, each pod once."""
+    REPORT = "Report"
+    """Figures changed noticeably: power, energy, progress, or how fresh they are."""
     SUCCEED = "Succeed"
     """The training ended well."""
     FAIL = "Fail"
@@ -60,7 +65,9 @@ class WriteStatus:
 
     @property
     def explains_only(self) -> bool:
-        """Whether nothing waits for it: it tells why a job waits."""
+        """Whether nothing waits for it: it tells why a job waits, or what it draws."""
+        if self.transition is Transition.REPORT:
+            return True
         return self.transition is Transition.QUEUE and self.job.status.phase.is_waiting
 
 
@@ -107,6 +114,22 @@ class AskForRefusal:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleasePod:
+    """Take Ballast's finalizer from a pod whose last reading is in the ledger, or will never be."""
+
+    job: TrainingJob
+    pod_name: str
+    pod_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOrphan:
+    """The same for a pod whose job does not exist any more."""
+
+    orphan: Orphan
+
+
+@dataclass(frozen=True, slots=True)
 class Expire:
     """Delete a TrainingJob that ended long enough ago."""
 
@@ -131,6 +154,6 @@ class LabelNode:
     labels: tuple[tuple[str, str], ...]
 
 
-JobAction: TypeAlias = WriteStatus | CreateObjects | Ungate | StopAttempt | AskForRefusal | Expire
+JobAction: TypeAlias = WriteStatus | CreateObjects | Ungate | StopAttempt | AskForRefusal | ReleasePod | Expire
 NodeAction: TypeAlias = WriteNodePower | LabelNode
-Action: TypeAlias = JobAction | NodeAction
+Action: TypeAlias = JobAction | NodeAction | ReleaseOrphan

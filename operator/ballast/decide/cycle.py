@@ -41,7 +41,8 @@ def decide(snapshot: Snapshot) -> Decision:
     What is cut off is decided again in a later cycle: nothing is lost, because every action follows from the
     state of the world.
     """
-    context = Context(snapshot.now, {node.name: node for node in snapshot.nodes}, snapshot.policy)
+    nodes = {node.name: node for node in snapshot.nodes}
+    context = Context(snapshot.now, nodes, snapshot.policy, snapshot.telemetry_problem)
     actions: list[Action] = []
     # 1. Jobs that hold something go on, so that it is used or freed before more is promised.
     for job in snapshot.changed:

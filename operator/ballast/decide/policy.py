@@ -21,6 +21,10 @@ class Policy:
         patience_seconds: the head of the queue gets nodes held for it when it has waited so long.
         agents: whether nodes have agents, so that each gets a NodePower.
         free_gpus: what agents do with GPUs that nobody holds.
+        prometheus: whether there is a Prometheus to ask.
+        stale_seconds: figures that are older are not fresh.
+        settle_seconds: how long after a pod's end its node's agent is waited for, whose word comes last and is exact.
+        lost_reading_seconds: how long the last reading of a pod is waited for of which nothing is heard any more.
     """
 
     placement_timeout_seconds: float = 600.0
@@ -32,6 +36,10 @@ class Policy:
     patience_seconds: float = 600.0
     agents: bool = False
     free_gpus: FreeGpus = FreeGpus.LEAVE
+    prometheus: bool = False
+    stale_seconds: float = 60.0
+    settle_seconds: float = 5.0
+    lost_reading_seconds: float = 60.0
 
     def pause(self, times: int) -> float:
         """Return the seconds to wait after something went wrong for the n-th time in a row, n from 1."""

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ballast.api.conditions import Reason
+from ballast.api.finalreading import FinalReading
 from ballast.api.nodepower import NodePower
 from ballast.api.operatingpoint import OperatingPoint
 from ballast.api.trainingjob import Objective, TrainingJob
 from ballast.decide.gpu_models import GpuModel
 from ballast.decide.policy import Policy
 from ballast.decide.resources import GPU, Resources
+from ballast.decide.telemetry import Telemetry
 
 PodSize: TypeAlias = tuple[tuple[str, int], ...]
 """(resource, amount) of one pod, sorted by resource."""
@@ -140,6 +142,11 @@ class Pod:
         disruption: who ended or ends it, and why, if that was the cluster and not the trainer; empty otherwise.
         stuck: why it does not start.
         grace_over_at: when the kubelet kills it, seconds since the epoch; None unless it is being deleted.
+        held: it carries the finalizer that keeps it until its last reading is in the ledger.
+        began: one of its containers ran, at some time.
+        ended_at: when the last of its containers ended, seconds since the epoch; None while one may run, or if the
+            kubelet does not say.
+        last_words: what its exporter said at its end.
     """
 
     uid: str
@@ -157,6 +164,10 @@ class Pod:
     disruption: str = ""
     stuck: Stuck | None = None
     grace_over_at: float | None = None
+    held: bool = False
+    began: bool = False
+    ended_at: float | None = None
+    last_words: FinalReading | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -248,6 +259,15 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True)
+class Orphan:
+    """A pod that is held for the ledger of a job that does not exist any more."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ahead:
     """What stands before a waiting job in the queue, itself included.
 
@@ -276,6 +296,10 @@ class Job:
         removing: UIDs of Jobs whose deletion is in flight; its own UID if it is being deleted itself.
         ahead: its place in the queue; only where a cycle reviews it.
         held_gpus: by pod UID, the GPUs that agents have seen its pods hold.
+        releasing: UIDs of pods from which the finalizer is being taken.
+        agents_words: by pod UID, what the agents say that pods used which have ended.
+        known_readings: by pod UID, the last that Prometheus knows of pods that went without a word.
+        telemetry: what Prometheus knows of its latest attempt; None if nothing.
     """
 
     job: TrainingJob
@@ -293,6 +317,10 @@ class Job:
     removing: frozenset[str] = field(default=frozenset())
     ahead: Ahead | None = None
     held_gpus: Mapping[str, tuple[HeldGpu, ...]] = field(default_factory=dict)
+    releasing: frozenset[str] = field(default=frozenset())
+    agents_words: Mapping[str, FinalReading] = field(default_factory=dict)
+    known_readings: Mapping[str, FinalReading] = field(default_factory=dict)
+    telemetry: Telemetry | None = None
 
     @property
     def order(self) -> tuple[float, str, str]:
@@ -357,6 +385,8 @@ class Snapshot:
             since, so that they need not be tried again.
         powers: nodes about whose power, or about whose jobs' wishes for it, something changed since the last cycle.
         gpus_per_second: the pace of the queue: GPUs of the gangs admitted lately; None while there is none to go by.
+        orphans: pods that are held for the ledger of a job that is gone.
+        telemetry_problem: why Prometheus tells nothing, or not all; None if it does.
         max_actions: how many actions may be taken, because the executor's queue is bounded.
         max_explanations: how many of them may be writes that only explain.
     """
@@ -372,6 +402,8 @@ class Snapshot:
     policy: Policy
     gpus_per_second: float | None = None
     powers: tuple[NodeView, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
+    telemetry_problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,8 +413,10 @@ class Context:
     Attributes:
         now: seconds since the epoch.
         nodes: every node by name.
+        telemetry_problem: as in the snapshot.
     """
 
     now: float
     nodes: Mapping[str, Node]
     policy: Policy
+    telemetry_problem: str | None = None

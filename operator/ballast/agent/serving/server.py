@@ -19,7 +19,8 @@ from aiohttp.typedefs import Handler, Middleware
 
 from ballast import http
 from ballast.agent.serving.tokens import NotReviewed, PodIdentity, Tokens, TooMany, Unauthenticated, WrongNode
-from ballast.api.readings import AUDIENCE, READINGS_PATH, PodReadings
+from ballast.api.agentserving import AUDIENCE, READINGS_PATH
+from ballast.api.readings import PodReadings
 
 logger = logging.getLogger(__name__)
 

@@ -21,8 +21,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from ballast.api.agentserving import NODE_NAME_EXTRA, POD_NAME_EXTRA, POD_UID_EXTRA
-from ballast.api.readings import AUDIENCE
+from ballast.api.agentserving import AUDIENCE, NODE_NAME_EXTRA, POD_NAME_EXTRA, POD_UID_EXTRA
 from ballast.clock import steady_seconds
 from ballast.errors import BallastError, RetryableError
 
