@@ -2,6 +2,7 @@
 #
 #   docker build --target operator -t localhost/ballast-operator:dev .
 #   docker build --target agent    -t localhost/ballast-agent:dev .
+#   docker build --target exporter -t localhost/ballast-exporter:dev .
 #   docker build --target trainer  -t localhost/ballast-trainer:dev .
 #
 # BASE_IMAGE needs python3 (3.11 or later) with venv, and CA certificates; its package manager is never called.
@@ -82,6 +83,20 @@ RUN --mount=type=bind,source=lock/build.txt,target=/lock/build.txt \
     && rm -f /opt/ballast/.lock
 
 
+FROM runtime AS exporter-dependencies
+COPY lock/exporter.txt /opt/ballast/requirements.txt
+RUN --mount=type=bind,source=lock/build.txt,target=/lock/build.txt \
+    --mount=type=secret,id=ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \
+    --mount=type=cache,id=ballast-uv,target=/var/cache/uv \
+    --mount=type=tmpfs,target=/tools \
+    python3 -m venv /tools \
+    && PIP_CERT=/etc/ssl/certs/ca-certificates.crt /tools/bin/python -m pip install \
+        --quiet --no-cache-dir --disable-pip-version-check --only-binary=:all: --require-hashes -r /lock/build.txt \
+    && UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy /tools/bin/uv pip install --python /opt/ballast/bin/python \
+        --system-certs --only-binary :all: --require-hashes --compile-bytecode -r /opt/ballast/requirements.txt \
+    && rm -f /opt/ballast/.lock
+
+
 FROM runtime AS trainer-dependencies
 COPY lock/trainer.txt /opt/ballast/requirements.txt
 RUN --mount=type=bind,source=lock/build.txt,target=/lock/build.txt \
@@ -110,6 +125,15 @@ COPY --from=code /code /opt/ballast
 # Threads that seldom allocate need no heaps of their own.
 ENV MALLOC_ARENA_MAX=2
 USER 0:0
+WORKDIR /tmp
+ENTRYPOINT ["python", "-m", "ballast"]
+
+
+# Beside every trainer, so small: its threads seldom allocate and need no heaps of their own.
+FROM exporter-dependencies AS exporter
+COPY --from=code /code /opt/ballast
+ENV MALLOC_ARENA_MAX=1
+USER 65532:65532
 WORKDIR /tmp
 ENTRYPOINT ["python", "-m", "ballast"]
 

@@ -16,6 +16,8 @@ from typing import Any
 
 from ballast.act.manifests import attempt_name, workload
 from ballast.api.conditions import ConditionType, Reason, set_condition
+from ballast.api.exporter import CONTAINER
+from ballast.api.finalreading import FINALIZER
 from ballast.api.jobstatus import Attempt, Outcome, Phase, PodPlacement, TrainingJobStatus
 from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX, GPU_PRODUCT_LABEL, JOB_UID_LABEL
 from ballast.api.podtemplate import PLACEMENT_GATE
@@ -215,6 +217,7 @@ class JobBuilder:
     place: Ahead | None = None
     deleted: bool = False
     held_gpus: Mapping[str, tuple[HeldGpu, ...]] = field(default_factory=dict)
+    heard: Mapping[str, Any] = field(default_factory=dict)
 
     # what it asks for
 
@@ -425,6 +428,10 @@ class JobBuilder:
         """Whose pods, by UID, agents have seen to hold these GPUs."""
         return replace(self, held_gpus=gpus)
 
+    def hearing(self, **heard: Any) -> JobBuilder:
+        """Of which this is known: `agents_words`, `metered_nodes`, `telemetry` and the like, as in `Job`."""
+        return replace(self, heard={**self.heard, **heard})
+
     def at_place(self, jobs: int, gpus: int) -> JobBuilder:
         """At a place in the queue, with so many GPUs asked for up to and with it."""
         return replace(self, place=Ahead(jobs, gpus))
@@ -492,6 +499,7 @@ class JobBuilder:
             removing=self.removing,
             ahead=self.place,
             held_gpus=self.held_gpus,
+            **self.heard,
         )
 
     def job_manifest(self, version: int = 1, **conditions: str) -> JsonObject:
@@ -544,6 +552,11 @@ class PodBuilder:
     conditions: tuple[Mapping[str, str], ...] = ()
     waiting: Mapping[str, str] | None = None
     reason: str = ""
+    finalizers: tuple[str, ...] = ()
+    ended: float | None = None
+    words: str | None = None
+    earlier_words: str | None = None
+    grace: int | None = None
     version: int = 1
 
     def gated(self, *before: str) -> PodBuilder:
@@ -566,9 +579,21 @@ class PodBuilder:
         """That ended well."""
         return replace(self, phase="Succeeded", exit_code=0)
 
-    def being_deleted(self, grace_over: float = 0) -> PodBuilder:
-        """That is on its way out; the kubelet kills it so many seconds after `NOW`."""
-        return replace(self, grace_over=grace_over)
+    def being_deleted(self, grace_over: float = 0, grace: int | None = None) -> PodBuilder:
+        """That is on its way out; the kubelet kills it so many seconds after `NOW`, when its grace is over."""
+        return replace(self, grace_over=grace_over, grace=grace)
+
+    def held(self, *before: str) -> PodBuilder:
+        """That is kept for the ledger, by a finalizer that may stand after others."""
+        return replace(self, finalizers=(*before, FINALIZER))
+
+    def ended_at(self, seconds: float, words: str | None = None) -> PodBuilder:
+        """Whose containers ended so many seconds after `NOW`, the exporter with these words."""
+        return replace(self, ended=seconds, words=words)
+
+    def having_said(self, words: str) -> PodBuilder:
+        """Whose exporter said this at the end of an earlier life."""
+        return replace(self, earlier_words=words)
 
     def disrupted(self, reason: str, message: str = "") -> PodBuilder:
         """That the cluster ends on its own account."""
@@ -634,17 +659,35 @@ class PodBuilder:
             status["containerStatuses"] = [{"name": "trainer", "state": {"waiting": dict(self.waiting)}}]
         if self.exit_code is not None:
             ended = {"exitCode": self.exit_code, "message": self.message}
+            if self.ended is not None:
+                ended["finishedAt"] = rfc3339(at(self.ended))
             status["containerStatuses"] = [{"name": "trainer", "state": {"terminated": ended}}]
+        if self.ended is not None or self.earlier_words is not None:
+            status["initContainerStatuses"] = [self._exporter()]
         metadata: JsonObject = {
             "name": self.name,
             "namespace": self.namespace,
             "uid": self.uid,
             "resourceVersion": str(self.version),
+            "creationTimestamp": rfc3339(at(-3600)),
             "labels": labels,
         }
         if self.grace_over is not None:
             metadata["deletionTimestamp"] = rfc3339(at(self.grace_over))
+        if self.grace is not None:
+            metadata["deletionGracePeriodSeconds"] = self.grace
+        if self.finalizers:
+            metadata["finalizers"] = list(self.finalizers)
         return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
+
+    def _exporter(self) -> JsonObject:
+        state: JsonObject = {"running": {}}
+        if self.ended is not None:
+            state = {"terminated": {"exitCode": 0, "finishedAt": rfc3339(at(self.ended)), "message": self.words or ""}}
+        last: JsonObject = {}
+        if self.earlier_words is not None:
+            last = {"terminated": {"exitCode": 1, "finishedAt": rfc3339(at(-60)), "message": self.earlier_words}}
+        return {"name": CONTAINER, "state": state, "lastState": last}
 
     def build(self) -> Pod:
         """Return a training pod as `decide` reads it."""

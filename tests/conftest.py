@@ -81,7 +81,7 @@ def real_node(cluster: Cluster) -> str:
     if obstacle:
         pytest.skip(f"no real node: {obstacle}")
     cluster.up(real_nodes=1)
-    cluster.load_images(["operator", "trainer"])
+    cluster.load_images(["operator", "exporter", "trainer"])
     return cluster.real_node(1).name
 
 
@@ -92,7 +92,7 @@ def gpu_nodes(cluster: Cluster) -> dict[str, RealNode]:
     if obstacle:
         pytest.skip(f"no real node: {obstacle}")
     cluster.up(gpu_nodes=REAL_GPU_MODELS)
-    cluster.load_images(["operator", "agent", "trainer"])
+    cluster.load_images(["operator", "agent", "exporter", "trainer"])
     return {model: cluster.gpu_node(model) for model in REAL_GPU_MODELS}
 
 

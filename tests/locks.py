@@ -27,6 +27,7 @@ TARGETS: dict[str, list[str]] = {
     "build": ["--group", "pyproject.toml:build", "-c", "lock/dev.txt"],
     "operator": ["pyproject.toml", "--extra", "operator", "-c", "lock/dev.txt"],
     "agent": ["pyproject.toml", "--extra", "agent", "-c", "lock/dev.txt"],
+    "exporter": ["pyproject.toml", "--extra", "exporter", "-c", "lock/dev.txt"],
     "trainer": ["pyproject.toml", "--extra", "trainer", "-c", "lock/dev.txt"],
 }
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -59,6 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     agent.add_argument("--json", action="store_true", help="with --check: print one JSON object")
     agent.set_defaults(run=_agent)
+    exporter = commands.add_parser(
+        "exporter",
+        help="run a training pod's exporter",
+        description="Run the exporter of a training pod: it tells Prometheus what the pod draws and how far its "
+        "training is, and leaves both as the last words of its container. On a workstation it needs no setting: it "
+        "meters the GPUs that NVML shows, and takes reports at http://127.0.0.1:9447/v1/progress. Settings are "
+        "environment variables; see --settings.",
+    )
+    exporter.add_argument("--settings", action="store_true", help="print every setting with its default, and exit")
+    exporter.set_defaults(run=_exporter)
     uninstall = commands.add_parser(
         "uninstall",
         help="let go of the cluster before Ballast is removed from it",
@@ -123,6 +133,26 @@ def _agent(options: argparse.Namespace) -> int:
     return _run_to_the_end(run(settings), "agent")
 
 
+def _exporter(options: argparse.Namespace) -> int:
+    from ballast.errors import UserError
+    from ballast.exporter.settings import ExporterSettings, described
+
+    if options.settings:
+        for variable, default, description in described():
+            print(f"{variable:33} {default:34} {description}")
+        return 0
+    try:
+        settings = ExporterSettings.from_environ(os.environ)
+        from ballast import logs
+        from ballast.exporter.exporter import run
+
+        logs.configure(settings.log_level, settings.log_format)
+        return run(settings)
+    except UserError as mistake:
+        print(f"ballast: {mistake}", file=sys.stderr)
+        return BAD_SETTINGS
+
+
 def _uninstall(options: argparse.Namespace) -> int:
     from ballast import logs
     from ballast.kube import KubeClient
@@ -177,6 +207,8 @@ def _read_settings(kind: type[S], **given: Any) -> S | None:
 
 def _run_to_the_end(process: Coroutine[Any, Any, int | None], name: str) -> int:
     """Run a process until it ends; return the exit code, having said why if it ended badly."""
+    import asyncio
+
     from ballast.errors import NotLeading, UserError
 
     code = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 
@@ -50,6 +51,7 @@ async def serve(
     remedy: str = "set BALLAST_HTTP_HOST or BALLAST_HTTP_PORT",
     *,
     context: ssl.SSLContext | None = None,
+    listener: socket.socket | None = None,
     closing_seconds: float = 60.0,
 ) -> None:
     """Serve until cancelled; what is being answered then is finished.
@@ -60,6 +62,7 @@ async def serve(
         port: the port; 0 for any.
         remedy: what a person can do if that is taken.
         context: for TLS.
+        listener: a bound socket to take connections from, in place of host and port.
         closing_seconds: how long to wait at the end for answers under way.
 
     Raises:
@@ -69,7 +72,10 @@ async def serve(
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, host, port, ssl_context=context).start()
+            site: web.BaseSite = web.TCPSite(runner, host, port, ssl_context=context)
+            if listener is not None:
+                site = web.SockSite(runner, listener, ssl_context=context)
+            await site.start()
         except OSError as error:
             raise UserError(f"cannot listen on {host}:{port}: {error.strerror or error}; {remedy}") from error
         await asyncio.Event().wait()

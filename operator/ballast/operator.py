@@ -24,6 +24,7 @@ from ballast.act import paths
 from ballast.act.agent_access import AgentAccess
 from ballast.act.events import EventRecorder
 from ballast.act.executor import Executor
+from ballast.act.exporter_sidecar import ExporterSidecar
 from ballast.api.labels import JOB_UID_LABEL
 from ballast.api.nodepower import FreeGpus
 from ballast.api.trainingjob import InvalidTrainingJob
@@ -31,6 +32,7 @@ from ballast.clock import SteadyClock
 from ballast.control_loop import ControlLoop
 from ballast.decide.actions import Action
 from ballast.decide.policy import Policy
+from ballast.decide.telemetry import Poll
 from ballast.errors import BallastError
 from ballast.failpoints import Failpoints
 from ballast.http import application, serve
@@ -38,7 +40,10 @@ from ballast.kube import ApiRefused, JsonObject, KubeClient
 from ballast.leadership import Leadership, new_identity
 from ballast.observe import watches
 from ballast.observe.cluster_state import ClusterState, Kind
+from ballast.observe.parsing import resources
+from ballast.observe.prometheus import PrometheusClient
 from ballast.observe.resync import Resync
+from ballast.observe.telemetry import TelemetryReader
 from ballast.serve.agent_certificates import AgentCertificates
 from ballast.serve.metrics import Metrics
 from ballast.serve.webhook import serve_webhook
@@ -111,6 +116,9 @@ def _policy(settings: OperatorSettings) -> Policy:
         patience_seconds=settings.patience_seconds,
         agents=settings.agents,
         free_gpus=FreeGpus(settings.free_gpus),
+        prometheus=bool(settings.prometheus_url),
+        stale_seconds=settings.telemetry_stale_seconds,
+        lost_reading_seconds=settings.lost_reading_seconds,
     )
 
 
@@ -134,11 +142,13 @@ class _Operator:
         failpoints = Failpoints()
         self._certificates = AgentCertificates(kube, settings.namespace, on_request=metrics.count_agent_certificate)
         self._clock = SteadyClock()
+        self._exporter = ExporterSidecar.of(settings)
         self._state = ClusterState(
             wake=lambda: self._loop.wake(),
             on_invalid=self._on_invalid,
             clock=self._clock.now,
             policy=_policy(settings),
+            sidecar=resources(self._exporter.requests) if self._exporter is not None else {},
         )
         unwatched = frozenset() if settings.agents else frozenset({Kind.NODE_POWER})
         self._kinds = frozenset(COLLECTIONS) - unwatched
@@ -155,6 +165,9 @@ class _Operator:
             failpoints,
             settings.node_lost_seconds,
             self._agent_access,
+            self._exporter,
+            # Pods of a gang end together: letting them go must not take the rate from jobs that wait to begin.
+            kube.beside(settings.requests_per_second),
         )
         self._loop = ControlLoop(
             self._state, self._executor, metrics, settings.debounce_seconds, settings.idle_seconds, self._clock.now
@@ -183,6 +196,7 @@ class _Operator:
                     self._settings.webhook_port,
                     self._settings.namespace,
                     self._settings.certificate_days * SECONDS_PER_DAY,
+                    exporter=self._exporter,
                     on_request=self._metrics.count_request,
                     on_review=self._metrics.count_review,
                     on_certificate=self._metrics.note_certificate,
@@ -226,7 +240,33 @@ class _Operator:
             with suppress(TimeoutError):
                 async with asyncio.timeout(AUTHORITY_SECONDS):
                     await self._certificates.ready.wait()
+        if self._settings.prometheus_url:
+            self._tasks.create_task(self._read_telemetry())
         await self._loop.run()
+
+    async def _read_telemetry(self) -> None:
+        """Ask Prometheus, as the one replica that decides on the answers."""
+        settings = self._settings
+        async with PrometheusClient(
+            settings.prometheus_url,
+            settings.prometheus_token_file,
+            settings.prometheus_ca_file,
+            settings.prometheus_headers,
+        ) as client:
+            reader = TelemetryReader(
+                client,
+                settings.prometheus_labels,
+                settings.telemetry_seconds,
+                settings.telemetry_stale_seconds,
+                self._clock.now,
+                self._state.namespace_of_job,
+                self._state.namespace_of_pod,
+            )
+            await reader.run(self._on_poll, self._state.lost_pods)
+
+    def _on_poll(self, poll: Poll) -> None:
+        self._metrics.count_poll(succeeded=poll.problem is None)
+        self._state.take_telemetry(poll)
 
     async def _observe(self, attempt: asyncio.Task[bool], watching: asyncio.Event, stop: asyncio.Event) -> None:
         """List everything once, then watch, and list again now and then."""

@@ -1,9 +1,10 @@
 """`ballast uninstall`: before Ballast goes, every GPU is as it was found, and so is the cluster.
 
 Agents put everything back by themselves when their pods are told to end. This sees to it while somebody still watches:
-it stops the operator, asks nothing of any node any more, waits until each agent confirms that, and then removes what
-the installer does not know of. What must hold: nothing is removed before every node that can be reached has confirmed;
-after a failure the same call goes on where it stopped.
+it stops the operator, lets the pods go that it kept for its ledger, asks nothing of any node any more, waits until each
+agent confirms that, and then removes what the installer does not know of. What must hold: nothing is removed before
+every node that can be reached has confirmed; no pod, and so no namespace, waits for an operator that is not there any
+more; after a failure the same call goes on where it stopped.
 
 It goes round and round in one step that can be repeated, because an operator that is ending may still write, and an API
 server may be away. A node that is gone or cannot be reached is not waited for: its agent restores when its pod ends,
@@ -17,8 +18,11 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal, Protocol
 
+from ballast.act.manifests import release_patch
 from ballast.api import nodepower
 from ballast.api.base import API_VERSION
+from ballast.api.finalreading import FINALIZER
+from ballast.api.labels import JOB_UID_LABEL
 from ballast.api.nodepower import FreeGpus
 from ballast.errors import RetryableError
 from ballast.kube import ApiRefused, JsonObject
@@ -33,6 +37,7 @@ SECRETS = ("ballast-webhook",)
 
 NODE_POWERS = f"/apis/{API_VERSION}/{nodepower.PLURAL}"
 NODES = "/api/v1/nodes"
+PODS = "/api/v1/pods"
 
 
 class Api(Protocol):
@@ -111,6 +116,8 @@ async def _remaining(kube: Api, namespace: str) -> list[str]:
         async for pod in _objects(kube, f"/api/v1/namespaces/{namespace}/pods", OPERATOR_PODS)
         if not _has_ended(pod) and not lost.get(pod["spec"].get("nodeName") or "", False)
     ]
+    if not remaining:  # else the operator might want to enter what they used
+        remaining += await _release_pods(kube)
     async for found in _objects(kube, NODE_POWERS):
         name = found["metadata"]["name"]
         node_power = await _ask_for_nothing(kube, found) if _asks(found) else found
@@ -127,6 +134,25 @@ async def _stop_operator(kube: Api, namespace: str) -> None:
     except ApiRefused as error:
         if error.status != 404:
             raise
+
+
+async def _release_pods(kube: Api) -> list[str]:
+    """Take Ballast's finalizer from every training pod; return in words which ones still have it."""
+    remaining = []
+    async for pod in _objects(kube, PODS, JOB_UID_LABEL):
+        metadata = pod["metadata"]
+        finalizers = metadata.get("finalizers") or []
+        if FINALIZER not in finalizers:
+            continue
+        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
+        try:
+            await kube.json_patch(path, release_patch(metadata["uid"], finalizers.index(FINALIZER)))
+        except ApiRefused as error:
+            if error.is_final:  # somebody else's finalizer has just gone: it is tried again
+                remaining.append(f"pod {metadata['namespace']}/{metadata['name']} still has the finalizer {FINALIZER}")
+            elif error.status != 404:
+                raise
+    return remaining
 
 
 async def _ask_for_nothing(kube: Api, node_power: JsonObject) -> JsonObject | None:

@@ -6,17 +6,24 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from tests.bench import metering_bench, operator_bench
+from tests.bench import metering_bench, operator_bench, readings_bench
 from tests.bench.measurement import Measurement, commit_of
 from tests.bench.operator_bench import PARTS, Size
 from tests.e2e.operator_process import REPOSITORY
+
+
+def _of_readings(part: Callable[[int], Iterable[Measurement]]) -> Callable[[Size], Iterable[Measurement]]:
+    return lambda size: part(size.runs or readings_bench.RUNS)
+
 
 BENCHES: dict[str, Callable[[Size], Iterable[Measurement]]] = {
     "operator": operator_bench.measure,
     **PARTS,
     "metering": lambda size: metering_bench.measure(size.runs or operator_bench.RUNS),
+    "readings": lambda size: readings_bench.measure(size.runs or readings_bench.RUNS),
+    **{name: _of_readings(part) for name, part in readings_bench.PARTS.items()},
 }
-EXPLAINED = f"{operator_bench.EXPLAINED}\n{metering_bench.__doc__}"
+EXPLAINED = f"{operator_bench.EXPLAINED}\n{metering_bench.__doc__}\n{readings_bench.EXPLAINED}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,27 +15,28 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from ballast.api.agentserving import SIGNER
-from ballast.api.agentserving import AUDIENCE, READINGS_PATH
+from ballast.api.agentserving import AUDIENCE, READINGS_PATH, SIGNER
+from ballast.serve import agent_authority
+from ballast.serve.agent_authority import Lifetimes
 from tests.e2e.kube import Kube
 
 REQUESTS: Final = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 TOKENS: Final = "/api/v1/namespaces/default/serviceaccounts/default/token"
 PATIENCE_SECONDS: Final = 60.0
-PERIOD_SECONDS: Final = 30.0
-"""How often a pod asks: about as often as figures are scraped."""
+DAY_SECONDS: Final = 86_400.0
+PERIOD_SECONDS: Final = 5.0
+"""How often a pod asks: as its exporter does by default."""
 
 
-def sign_certificate(kube: Kube) -> None:
-    """Sign what the agent asks for, as soon as it does.
+def sign_certificate(kube: Kube) -> bytes:
+    """Sign what the agent asks for, as soon as it does, with an authority made for it; return that, as PEM.
 
     Raises:
         TimeoutError: it does not ask.
@@ -44,30 +45,25 @@ def sign_certificate(kube: Kube) -> None:
     while time.monotonic() < deadline:
         for request in kube.list(REQUESTS):
             if request["spec"]["signerName"] == SIGNER and not request.get("status", {}).get("certificate"):
-                _sign(kube, request)
-                return
+                return _sign(kube, request)
         time.sleep(0.2)
     raise TimeoutError(f"the agent asked for no certificate within {PATIENCE_SECONDS:.0f} s")
 
 
-def _sign(kube: Kube, request: Mapping[str, Any]) -> None:
+def _sign(kube: Kube, request: Mapping[str, Any]) -> bytes:
     path = f"{REQUESTS}/{request['metadata']['name']}"
     asked = x509.load_pem_x509_csr(base64.b64decode(request["spec"]["request"]))
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(asked.subject)
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "benchmark")]))
-        .public_key(asked.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
-    )
+    names = asked.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    key = asked.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    now, lifetimes = datetime.now(UTC), Lifetimes()
+    authorities = agent_authority.advance(None, now, lifetimes)
+    certificate = agent_authority.issue(authorities.all[0], key, list(names), DAY_SECONDS, now, lifetimes)
     pem = certificate.public_bytes(serialization.Encoding.PEM)
     approved = {"type": "Approved", "status": "True", "reason": "Benchmark", "message": "by the harness"}
     kube.merge(f"{path}/approval", {"status": {"conditions": [approved]}})
     kube.merge(f"{path}/status", {"status": {"certificate": base64.b64encode(pem).decode()}})
+    return authorities.bundle
 
 
 def tokens(kube: Kube, uids: Mapping[str, str]) -> dict[str, str]:

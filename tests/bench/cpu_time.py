@@ -43,7 +43,7 @@ class CpuTime:
         programs = {pid: Path(command.split()[0]).name for pid, command in marked.items() if command}
         seconds: dict[str, float] = defaultdict(float)
         for pid, name in {**programs, **self._named}.items():
-            seconds[name] += _cpu_seconds(pid)
+            seconds[name] += _cpu_seconds_if_any(pid)
         return seconds
 
 
@@ -53,9 +53,18 @@ def _cpu_ticks() -> list[float]:
     return [int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in states]
 
 
-def _cpu_seconds(pid: int) -> float:
+def _cpu_seconds_if_any(pid: int) -> float:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return cpu_seconds(pid)
     except OSError:
         return 0.0  # it has just ended
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has used, with its threads that have ended.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])) / os.sysconf("SC_CLK_TCK")

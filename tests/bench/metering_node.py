@@ -35,21 +35,22 @@ class MeteringNode:
     Args:
         folder: for all its files.
         pods: name and UID of the pods, as the API server knows them.
+        gpus: how many it has; the pods share them evenly.
 
     Attributes:
         pods: UIDs of the pods that share each GPU, by its UUID.
     """
 
-    def __init__(self, folder: Path, pods: Mapping[str, str]) -> None:
-        if len(pods) != GPUS * PODS_OF_A_GPU:
-            raise ValueError(f"{len(pods)} pods: give {GPUS * PODS_OF_A_GPU}")
+    def __init__(self, folder: Path, pods: Mapping[str, str], gpus: int = GPUS) -> None:
+        of_a_gpu, left = divmod(len(pods), gpus)
+        if left or not pods:
+            raise ValueError(f"{len(pods)} pods cannot share {gpus} GPUs evenly")
         self._folder = folder
         self._names = dict(pods)
-        self.simulator = Simulator.create(folder / "nvml" / "state", [V100] * GPUS)
+        self.simulator = Simulator.create(folder / "nvml" / "state", [V100] * gpus)
         uids = list(pods.values())
         self.pods: dict[str, Sequence[str]] = {
-            uuid: uids[number * PODS_OF_A_GPU : (number + 1) * PODS_OF_A_GPU]
-            for number, uuid in enumerate(self.simulator.uuids)
+            uuid: uids[number * of_a_gpu : (number + 1) * of_a_gpu] for number, uuid in enumerate(self.simulator.uuids)
         }
         self._groups: list[int] = []
 

@@ -68,3 +68,11 @@ def peak_rss_megabytes(pid: int) -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise OSError(f"process {pid} has no memory of its own")
+
+
+def rss_megabytes(pid: int) -> float:
+    """Return the memory that a process holds now, in 10^6 bytes; Linux only."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Rss:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise OSError(f"process {pid} has no memory of its own")

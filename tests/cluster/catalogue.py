@@ -298,4 +298,20 @@ CLIENTS: tuple[Program, ...] = (
     ),
 )
 
-PROGRAMS: dict[str, Program] = {program.name: program for program in (*CONTROL_PLANE, *REAL_NODE, *CLIENTS)}
+#: What single tests run; got when one of them does.
+CHECKERS: tuple[Program, ...] = (
+    Program(
+        name="promtool",
+        version=PROMETHEUS_VERSION,
+        version_pattern=r"version (\d+\.\d+\.\d+)",
+        accepts=r"[23]\.\d+\.\d+",
+        release=Release(
+            url=_PROMETHEUS_ARCHIVE,
+            checksum_url="https://github.com/prometheus/prometheus/releases/download/v{version}/sha256sums.txt",
+            member="prometheus-{version}.{os}-{arch}/promtool",
+        ),
+        debian=DebianPackage("prometheus", "usr/bin/promtool"),
+    ),
+)
+
+PROGRAMS: dict[str, Program] = {program.name: program for program in (*CONTROL_PLANE, *REAL_NODE, *CLIENTS, *CHECKERS)}

@@ -22,7 +22,7 @@ from tests.cluster.catalogue import KUBERNETES_VERSION
 from tests.cluster.commands import run
 from tests.cluster.errors import ClusterError, CommandError
 from tests.cluster.progress import say, step
-from tests.cluster.prometheus import prometheus_config
+from tests.cluster.prometheus import RULES, prometheus_config
 from tests.cluster.state import ClusterState
 
 SERVICE_NETWORK = "10.96.0.0/16"
@@ -207,7 +207,11 @@ class ControlPlane:
         return self._kwok_home / "prometheus.yaml"
 
     def _write_prometheus_config(self) -> None:
-        text = prometheus_config(self._state.ports, pki=self.pki, kubeconfig=self.workdir / "kubeconfig.yaml")
+        # A copy: the cluster may outlive the checkout.
+        rules = Path(shutil.copy(RULES, self._kwok_home / RULES.name))
+        text = prometheus_config(
+            self._state.ports, pki=self.pki, kubeconfig=self.workdir / "kubeconfig.yaml", rule_files=[rules]
+        )
         self._prometheus_config.write_text(text)
 
     def _kwokctl(self, *arguments: str) -> str:

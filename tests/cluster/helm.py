@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,20 @@ def real_agents(*, simulated_gpus: bool = True, build: str = "", **settings: obj
     if simulated_gpus:
         values |= _simulated_nvml()
     return ("--set-json", f"agent={json.dumps(values)}")
+
+
+def readings(
+    prometheus_url: str, *, exporter: Mapping[str, object] | None = None, **settings: object
+) -> tuple[str, ...]:
+    """Options of helm for an operator that reads back what exporters tell.
+
+    Args:
+        prometheus_url: `Cluster.prometheus_url`: pods on real nodes reach it, and so does this machine.
+        exporter: Values of the chart's `exporter`; its image is in the cluster's nodes already.
+        settings: Of `prometheus`, as the chart names them.
+    """
+    found = ("--set-json", f"prometheus={json.dumps({'url': prometheus_url, **settings})}")
+    return (*found, "--set-json", f"exporter={json.dumps(exporter)}") if exporter else found
 
 
 def _simulated_nvml() -> dict[str, Any]:

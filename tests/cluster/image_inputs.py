@@ -64,6 +64,7 @@ TARGETS: dict[str, Target] = {
     for target in (
         Target("operator", "lock/operator.txt", cold_seconds=40, warm_seconds=8),
         Target("agent", "lock/agent.txt", cold_seconds=40, warm_seconds=8),
+        Target("exporter", "lock/exporter.txt", cold_seconds=35, warm_seconds=8),
         # Downloading 3.3 GB, installing 5.9 GB, storing them as a layer.
         Target("trainer", "lock/trainer.txt", cold_seconds=300, warm_seconds=8, cold_gigabytes=28),
     )

@@ -2,30 +2,36 @@
 
 Pods on real nodes are scraped by the usual annotations (`prometheus.io/scrape`, `/port`, `/path`, `/scheme`), and as
 often as `prometheus.io/interval` says where a pod has it; simulated pods have addresses that lead nowhere and are left
-out. Invariant: a series of a pod always has the labels `namespace`, `pod` and `node`.
+out. Training pods need nothing of their own here: their exporters are found like everybody else. The chart's recording
+rules are evaluated, too. Invariant: a series of a pod always has the labels `namespace`, `pod` and `node`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests.cluster.paths import CHECKOUT
+
+#: The chart's recording rules.
+RULES = CHECKOUT / "charts" / "ballast" / "rules" / "ballast.rules.yaml"
 POD_SCRAPE_INTERVAL_SECONDS = 5
 CONTROL_PLANE_SCRAPE_INTERVAL_SECONDS = 15
 
 _ANNOTATION = "__meta_kubernetes_pod_annotation_prometheus_io_"
 
 
-def prometheus_config(ports: Mapping[str, int], *, pki: Path, kubeconfig: Path) -> str:
+def prometheus_config(ports: Mapping[str, int], *, pki: Path, kubeconfig: Path, rule_files: Sequence[Path] = ()) -> str:
     """Renders Prometheus' configuration file.
 
     Args:
         ports: Port on the host by component.
         pki: Folder with `admin.crt` and `admin.key`.
         kubeconfig: With which Prometheus finds pods.
+        rule_files: Recording rules.
     """
     tls = {
         "cert_file": str(pki / "admin.crt"),
@@ -100,6 +106,7 @@ def prometheus_config(ports: Mapping[str, int], *, pki: Path, kubeconfig: Path) 
             "scrape_interval": f"{CONTROL_PLANE_SCRAPE_INTERVAL_SECONDS}s",
             "evaluation_interval": f"{POD_SCRAPE_INTERVAL_SECONDS}s",
         },
+        "rule_files": [str(file) for file in rule_files],
         "scrape_configs": [
             component("kube-apiserver", secure=True),
             component("kube-controller-manager", secure=True),

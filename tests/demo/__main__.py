@@ -42,14 +42,15 @@ def _parser() -> argparse.ArgumentParser:
         "--agent-image",
         default="",
         metavar="NAME",
-        help="with --kubeconfig: the agent's image; with --prometheus too, GPUs of the cluster's nodes are limited to"
-        " 150 W for a while, and metered",
+        help="with --kubeconfig: the agent's image; with --exporter-image too, GPUs of the cluster's nodes are limited"
+        " to 150 W for a while, and metered",
     )
+    parser.add_argument("--exporter-image", default="", metavar="NAME", help="with --kubeconfig: the exporter's image")
     parser.add_argument(
         "--prometheus",
         default="",
         metavar="URL",
-        help="with --kubeconfig: the cluster's Prometheus, as it is reached from here",
+        help="with --kubeconfig: the cluster's Prometheus, as pods reach it: shows watts while jobs run",
     )
     parser.add_argument(
         "--without-real-node",
@@ -73,7 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the demo; returns the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    of_users = (options.operator_image, options.trainer_image, options.agent_image, options.prometheus)
+    of_users = (
+        *(options.operator_image, options.trainer_image, options.agent_image),
+        *(options.exporter_image, options.prometheus),
+    )
     if options.kubeconfig is None and any(of_users):
         parser.error("--*-image and --prometheus need --kubeconfig: the embedded cluster has its own")
     stages = Stages(console())
@@ -102,6 +106,7 @@ def _demo(options: argparse.Namespace, stages: Stages, at_the_end: ExitStack) ->
                 options.kubeconfig.expanduser().resolve(),
                 operator_image=options.operator_image,
                 agent_image=options.agent_image,
+                exporter_image=options.exporter_image,
                 trainer_image=options.trainer_image,
                 prometheus_url=options.prometheus,
             )

@@ -1,7 +1,7 @@
 """What a power limit did to the GPUs of real nodes: watts and joules of each training, and the limits before and after.
 
-Pure values. Invariant: joules are the boards' own counters, as agents read them and Prometheus kept them; None stands
-for what was not measured, never 0.
+Pure values. Invariant: joules are the boards' own counters, as the operator's ledger has them; None stands for what was
+not measured, never 0.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ class GpuUse:
 
     Attributes:
         asked_watts: The power limit that the job asks for; None if it leaves the GPU as it was found.
-        joules: What the board's counter grew by while the trainer ran.
+        joules: What the job's ledger says that its GPU used; of a job with several GPUs nobody knows each one's.
         seconds: How long the trainer ran.
+        samples: Examples that the trainer learned from meanwhile.
     """
 
     job: str
@@ -27,11 +28,17 @@ class GpuUse:
     asked_watts: float | None = None
     joules: float | None = None
     seconds: float | None = None
+    samples: int = 0
 
     @property
     def watts(self) -> float | None:
         """Mean power while the trainer ran."""
         return self.joules / self.seconds if self.joules is not None and self.seconds else None
+
+    @property
+    def joules_per_sample(self) -> float | None:
+        """What one example costs at this operating point."""
+        return self.joules / self.samples if self.joules is not None and self.samples else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tests.cluster import Cluster
-from tests.cluster.helm import real_agents
-from tests.demo import counters, node_powers
+from tests.cluster.helm import readings, real_agents
+from tests.demo import node_powers, objects
 from tests.demo.checks import Outcome
 from tests.demo.errors import DemoError
+from tests.demo.fleet import NAMESPACE
 from tests.demo.gpu_power import GpuPower, GpuUse
 from tests.demo.kubectl import JsonObject, Kubectl
-from tests.demo.node_powers import HeldGpus
+from tests.demo.node_powers import Gpu, HeldGpus
+from tests.demo.objects import Asked, Job, Pod
 
 #: Of the simulated boards that the embedded cluster's node has.
 MODEL = "V100"
@@ -25,7 +27,7 @@ MODEL = "V100"
 FOUND_WATTS = 240.0
 AGENTS_TOLD_SECONDS = 30.0
 RESTORED_SECONDS = 15.0
-SCRAPED_SECONDS = 8.0
+SETTLED_SECONDS = 30.0
 POLL_SECONDS = 0.5
 
 Limits = Callable[[], Mapping[str, float]]
@@ -41,8 +43,7 @@ class SiteGpus:
         limits: The power limit that each has now, in watts, by UUID.
         source: Who tells these limits.
         note: For people: what the watts are worth.
-        prometheus_url: Where the agents' counters are kept.
-        agent_options: helm's options for the agents.
+        options: helm's options for agents, exporters and Prometheus.
     """
 
     simulated: bool
@@ -50,8 +51,7 @@ class SiteGpus:
     limits: Limits
     source: str
     note: str
-    prometheus_url: str
-    agent_options: tuple[str, ...]
+    options: tuple[str, ...]
 
 
 def simulated(cluster: Cluster, *, agent_build: str) -> SiteGpus:
@@ -81,16 +81,17 @@ def simulated(cluster: Cluster, *, agent_build: str) -> SiteGpus:
         source=f"read from the boards themselves; their default is {V100.default_limit_watts:.0f} W",
         note=f"These GPUs are simulated: their watts {physics}, for the CPU time that the trainers took."
         " Nothing here was measured on a GPU.",
-        prometheus_url=cluster.prometheus_url,
-        agent_options=(
+        # Trainings of seconds want to be asked more often than those of hours.
+        options=(
             *real_agents(build=agent_build, sampleHertz=4, driftSeconds=1),
-            # Trainings of seconds want more samples than the cluster's usual one in five seconds.
-            "--set-string", r"agent.podAnnotations.prometheus\.io/interval=1s",
+            *readings(cluster.prometheus_url, exporter={"pollSeconds": 1}, telemetrySeconds=2),
         ),
-    )  # fmt: skip
+    )
 
 
-def of_users(kubectl: Kubectl, nodes: tuple[str, ...], *, agent_image: str, prometheus_url: str) -> SiteGpus:
+def of_users(
+    kubectl: Kubectl, nodes: tuple[str, ...], *, agent_image: str, exporter_image: str, prometheus_url: str
+) -> SiteGpus:
     """The GPUs of a user's own cluster; their limits are those that the agents tell."""
 
     def limits() -> dict[str, float]:
@@ -103,8 +104,11 @@ def of_users(kubectl: Kubectl, nodes: tuple[str, ...], *, agent_image: str, prom
         limits=limits,
         source="as their agents tell",
         note="Watts are those of the boards' own energy counters.",
-        prometheus_url=prometheus_url,
-        agent_options=("--set-string", f"agent.image.repository={agent_image},agent.image.tag="),
+        options=(
+            *("--set-string", f"agent.image.repository={agent_image},agent.image.tag="),
+            *("--set-string", f"exporter.image.repository={exporter_image},exporter.image.tag="),
+            *(("--set-string", f"prometheus.url={prometheus_url}") if prometheus_url else ()),
+        ),
     )
 
 
@@ -164,7 +168,7 @@ class GpuWatch:
         """What there is to tell and to judge, once the boards have had time to be put back."""
         after = self._limits_when_restored()
         return GpuPower(
-            uses=self._uses(outcome),
+            uses=self._uses(outcome, self._when_settled(outcome)),
             before=self._before,
             after=after,
             source=self._site.source,
@@ -192,29 +196,36 @@ class GpuWatch:
                 return after
             self._sleep(POLL_SECONDS)
 
-    def _uses(self, outcome: Outcome) -> list[GpuUse]:
-        uses = []
-        deadline = self._clock() + SCRAPED_SECONDS
-        for asked in outcome.asked:
-            for pod in outcome.gang(asked.name) if asked.on_real_gpus else ():
-                for gpu in self._held.of_pod(pod.uid):
-                    joules = self._joules(gpu.uuid, pod.started_at, pod.finished_at, deadline)
-                    uses.append(
-                        GpuUse(
-                            job=asked.name,
-                            gpu=gpu,
-                            asked_watts=asked.power_limit_watts,
-                            joules=joules,
-                            seconds=pod.ran_seconds,
-                        )
-                    )
-        return uses
-
-    def _joules(self, uuid: str, start: float | None, end: float | None, deadline: float) -> float | None:
-        """A GPU's joules; the last sample may still be on its way."""
-        while start is not None and end is not None:
-            found = counters.joules(self._site.prometheus_url, uuid, start, end)
-            if found is not None or self._clock() > deadline:
-                return found
+    def _when_settled(self, outcome: Outcome) -> Mapping[str, Job]:
+        """The jobs once the last readings of their pods are in their ledgers, or as they are when that takes long."""
+        deadline = self._clock() + SETTLED_SECONDS
+        while True:
+            jobs = {job.name: job for job in map(objects.job, self._kubectl.items("trainingjobs", "-n", NAMESPACE))}
+            waited_for = [asked for asked in outcome.asked if asked.on_real_gpus and asked.name in jobs]
+            if all(jobs[asked.name].settled_pods >= asked.replicas for asked in waited_for):
+                return jobs
+            if self._clock() > deadline:
+                return jobs
             self._sleep(POLL_SECONDS)
-        return None
+
+    def _uses(self, outcome: Outcome, jobs: Mapping[str, Job]) -> list[GpuUse]:
+        return [
+            _use(asked, pod, gpu, jobs.get(asked.name))
+            for asked in outcome.asked
+            if asked.on_real_gpus
+            for pod in outcome.gang(asked.name)
+            for gpu in self._held.of_pod(pod.uid)
+        ]
+
+
+def _use(asked: Asked, pod: Pod, gpu: Gpu, job: Job | None) -> GpuUse:
+    result = objects.training_result(pod.last_words)
+    has_one = asked.replicas * asked.gpus_per_pod == 1
+    return GpuUse(
+        job=asked.name,
+        gpu=gpu,
+        asked_watts=asked.power_limit_watts,
+        joules=job.gpu_joules if job is not None and has_one else None,
+        seconds=pod.ran_seconds,
+        samples=result.samples if result is not None else 0,
+    )

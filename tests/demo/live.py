@@ -115,7 +115,7 @@ class LinesView:
         self._out = out
         self._clock = clock
         self._began = self._counted = clock()
-        self._counts = ""
+        self._told = ("", "")
 
     def __enter__(self) -> Self:
         return self
@@ -137,11 +137,14 @@ class LinesView:
         self._print(f"{'':<17} {text}")
 
     def tick(self) -> None:
-        """Prints counts if the last ones are old; sooner if they have changed."""
-        counts, age = counts_line(self._board), self._clock() - self._counted
-        if age >= (COUNTS_EVERY_SECONDS if counts != self._counts else UNCHANGED_COUNTS_EVERY_SECONDS):
-            self._counted, self._counts = self._clock(), counts
+        """Prints counts, and what is drawn, if the last ones are old; sooner if they have changed."""
+        counts, drawn, age = counts_line(self._board), power_line(self._board), self._clock() - self._counted
+        is_news = (counts, drawn) != self._told
+        if age >= (COUNTS_EVERY_SECONDS if is_news else UNCHANGED_COUNTS_EVERY_SECONDS):
+            self._counted, self._told = self._clock(), (counts, drawn)
             self._print(f"{'':<17} {counts}")
+            if drawn:
+                self._print(f"{'':<17} {drawn}")
 
     def _print(self, text: str) -> None:
         self._out.print(Text(f"  {self._clock() - self._began:5.1f} s  {text}".rstrip()))
@@ -161,6 +164,17 @@ def counts_line(board: Board) -> str:
     return jobs + (f"; GPUs in use: {gpus}" if gpus else "")
 
 
+def power_line(board: Board) -> str:
+    """What each job draws that is measured, and has used; empty while nothing is known."""
+    measured = [job for job in board.jobs.values() if job.watts is not None and not job.is_final]
+    told = [f"{job.name} {job.watts:.0f} W, {_energy(job.joules or 0.0)} so far" for job in measured]
+    return f"drawn now: {'; '.join(told)}" if told else ""
+
+
+def _energy(joules: float) -> str:
+    return f"{joules:.0f} J" if joules < 1000 else f"{joules / 1000:.2f} kJ"
+
+
 def _jobs(board: Board) -> str:
     return ", ".join(f"{count} {phase.lower()}" for phase, count in board.counts().items())
 
@@ -176,6 +190,8 @@ def table(board: Board, now: float, *, rows: int, wide: bool = True) -> Group:
     if wide:
         grid.add_column("NODES", no_wrap=True)
     grid.add_column("WAITED", no_wrap=True, justify="right")
+    grid.add_column("DRAWS", no_wrap=True, justify="right")
+    grid.add_column("USED", no_wrap=True, justify="right")
     grid.add_column("WHY", no_wrap=True, overflow="ellipsis", ratio=1, style="dim")
     places = {name: place for place, name in enumerate(board.asked)}
     ordered = sorted(board.jobs.values(), key=lambda job: (_ORDER.index(job.phase), places[job.name]))
@@ -189,6 +205,8 @@ def table(board: Board, now: float, *, rows: int, wide: bool = True) -> Group:
             job.gpu_model,
             *([job.nodes] if wide else []),
             "" if waited is None else f"{waited:.0f} s",
+            "" if job.watts is None else f"{job.watts:.0f} W",
+            "" if not job.joules else _energy(job.joules),
             why(job),
         )
     left_out = f"and {len(ordered) - len(shown)} more; " if len(ordered) > len(shown) else ""

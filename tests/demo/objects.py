@@ -69,6 +69,10 @@ class Job:
     Attributes:
         message: Why it stands where it stands, in the operator's words.
         placing: Why it was placed where it was placed; empty before.
+        watts: What it draws now, as the operator read it from Prometheus.
+        joules: What it has used, all attempts together.
+        gpu_joules: Of its pods that have ended, what their GPUs used: the ledger; None before one has.
+        settled_pods: How many pods are in that ledger.
     """
 
     name: str
@@ -78,6 +82,10 @@ class Job:
     placing: str = ""
     places: tuple[Place, ...] = ()
     predicted_watts: float | None = None
+    watts: float | None = None
+    joules: float | None = None
+    gpu_joules: float | None = None
+    settled_pods: int = 0
     queued_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
@@ -171,11 +179,13 @@ class TrainingResult:
     Attributes:
         accuracy: Share of held-out examples that the trained model gets right.
         processes: How many trained together.
+        samples: Examples that it learned from, over all processes.
     """
 
     accuracy: float
     processes: int
     seconds: float
+    samples: int = 0
 
 
 def asked(manifest: JsonObject) -> Asked:
@@ -199,6 +209,8 @@ def job(manifest: JsonObject) -> Job:
     phase = status.get("phase", "Pending")
     telling = {"Succeeded": "Complete", "Failed": "Failed"}.get(phase, "Admitted")
     admitted = conditions.get("Admitted", {})
+    energy = status.get("energy") or {}
+    ledger = [each["energy"] for each in status.get("attempts") or () if each.get("energy")]
     return Job(
         name=manifest["metadata"]["name"],
         phase=phase,
@@ -209,7 +221,11 @@ def job(manifest: JsonObject) -> Job:
             Place(node=place["node"], gpu_model=place.get("gpuModel"), gpus=place.get("gpus", 0))
             for place in status.get("placement") or ()
         ),
-        predicted_watts=(status.get("energy") or {}).get("predictedWatts"),
+        predicted_watts=energy.get("predictedWatts"),
+        watts=energy.get("watts"),
+        joules=energy.get("joules"),
+        gpu_joules=sum(each.get("gpuJoules", 0.0) for each in ledger) if ledger else None,
+        settled_pods=sum(each.get("pods", 0) for each in ledger),
         queued_at=seconds(status.get("queuedAt")),
         started_at=seconds(status.get("startedAt")),
         finished_at=seconds(status.get("finishedAt")),
@@ -265,7 +281,10 @@ def training_result(last_words: str) -> TrainingResult | None:
     if not isinstance(accuracy, int | float):
         return None
     return TrainingResult(
-        accuracy=float(accuracy), processes=int(said.get("processes", 1)), seconds=float(said.get("seconds", 0.0))
+        accuracy=float(accuracy),
+        processes=int(said.get("processes", 1)),
+        seconds=float(said.get("seconds", 0.0)),
+        samples=int(said.get("samples", 0)),
     )
 
 

@@ -50,7 +50,7 @@ def run(site: Site, stages: Stages, *, timeout_seconds: float) -> int:
                     site.kubeconfig,
                     image=site.operator_image,
                     build=site.operator_build,
-                    agents=site.gpus.agent_options if site.gpus is not None else (),
+                    agents=site.gpus.options if site.gpus is not None else (),
                 )
                 stages.say("ready")
         else:
@@ -175,10 +175,7 @@ def tell_power(power: GpuPower, node_powers: str, stages: Stages) -> None:
 
 
 def tell_problems(wrong: Sequence[Problem], outcome: Outcome, site: Site, out: Console) -> None:
-    """What went wrong, and the part of the logs that may tell why."""
-    out.print(Text(f"✗ {len(wrong)} things are not as they should be:", style="bold red"))
-    for problem in wrong:
-        out.print(Text(f"  {problem}", style="red"))
+    """The part of the logs that may tell why something went wrong, and what did."""
     for name in list(dict.fromkeys(problem.job for problem in wrong if problem.job))[:TOLD_JOBS]:
         for pod in outcome.gang(name):
             out.print(
@@ -193,6 +190,10 @@ def tell_problems(wrong: Sequence[Problem], outcome: Outcome, site: Site, out: C
         out.print(Text("\nThe agents' last words:", style="bold"))
         out.print(Text(_agents_log(site)))
     out.print(f"To look closer: kubectl describe tj -n {NAMESPACE}; kubectl get events -n {NAMESPACE}")
+    # Last, so that it is seen: where output is kept only in part, it is the end.
+    out.print(Text(f"✗ {len(wrong)} things are not as they should be:", style="bold red"))
+    for problem in wrong:
+        out.print(Text(f"  {problem}", style="red"))
 
 
 def _what_is_applied(workload: Workload, nodes: dict[str, Node]) -> str:

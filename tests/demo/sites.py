@@ -27,7 +27,7 @@ from tests.demo.install import uninstall, uninstall_commands
 from tests.demo.kubectl import Kubectl
 from tests.demo.stages import Stages
 
-IMAGES = ("operator", "agent", "trainer")
+IMAGES = ("operator", "agent", "exporter", "trainer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,9 @@ def embedded(stages: Stages, *, real_node: bool = True) -> Site:
         stages.warn("The operator runs beside the cluster; the jobs that train for real, and with them all that is")
         stages.warn("shown of the power of GPUs, are left out.")
     else:
-        with stages.stage("images", "Images of operator, agent and trainer, where they are stale", estimate_seconds=5):
+        with stages.stage(
+            "images", "Images of operator, agent, exporter and trainer, where they are stale", estimate_seconds=5
+        ):
             builds = {image.target: image.reference for image in image_builds.build(IMAGES)}
     with stages.stage("cluster", f"Cluster {cluster.name}", estimate_seconds=8 if obstacle else 30):
         cluster.up(real_nodes=0 if obstacle else 1, gpu_nodes=() if obstacle else (gpus.MODEL,))
@@ -107,6 +109,7 @@ def existing(
     *,
     operator_image: str = "",
     agent_image: str = "",
+    exporter_image: str = "",
     trainer_image: str = "",
     prometheus_url: str = "",
 ) -> Site:
@@ -117,8 +120,9 @@ def existing(
         kubeconfig: The cluster.
         operator_image: Runs in place of the chart's own image.
         agent_image: The image of the agents; without it there are none.
+        exporter_image: The image of the exporters; likewise.
         trainer_image: Runs in place of the manifests' own image.
-        prometheus_url: Where the agents' counters are kept, reachable from here.
+        prometheus_url: The cluster's Prometheus as pods reach it; without it there are no watts while jobs run.
 
     Raises:
         DemoError: There is no such file, no kubectl, or no answer.
@@ -142,7 +146,7 @@ def existing(
         else:
             stages.warn("No kwok here: only the jobs that train for real are run.")
         with_gpus = tuple(node.name for node in found if node.gpus and not node.simulated)
-        missing = why_no_gpu_power(with_gpus, agent_image, prometheus_url)
+        missing = why_no_gpu_power(with_gpus, agent_image, exporter_image)
         if missing:
             stages.warn(f"Nothing is shown of the power of GPUs: {missing}.")
     tell_nodes(stages, kubectl)
@@ -163,7 +167,13 @@ def existing(
         trainer_image=trainer_image,
         gpus=None
         if missing
-        else gpus.of_users(kubectl, with_gpus, agent_image=agent_image, prometheus_url=prometheus_url),
+        else gpus.of_users(
+            kubectl,
+            with_gpus,
+            agent_image=agent_image,
+            exporter_image=exporter_image,
+            prometheus_url=prometheus_url,
+        ),
         look_around=f"export KUBECONFIG={shlex.quote(str(kubeconfig))}",
         take_down=(
             f"{chosen} delete namespace {NAMESPACE}",
@@ -174,17 +184,17 @@ def existing(
     )
 
 
-def why_no_gpu_power(nodes: Sequence[str], agent_image: str, prometheus_url: str) -> str:
+def why_no_gpu_power(nodes: Sequence[str], agent_image: str, exporter_image: str) -> str:
     """Why the demo cannot limit and meter GPUs of a user's cluster; empty if it can.
 
     Args:
         nodes: Its real nodes with NVIDIA GPUs.
         agent_image: As the user named it.
-        prometheus_url: The same.
+        exporter_image: The same.
     """
     if not nodes:
         return "no real node here has an NVIDIA GPU"
-    options = [("--agent-image", agent_image), ("--prometheus", prometheus_url)]
+    options = [("--agent-image", agent_image), ("--exporter-image", exporter_image)]
     missing = [option for option, value in options if not value]
     return f"{' and '.join(missing)} would have to be named" if missing else ""
 

@@ -117,7 +117,7 @@ def power_table(power: GpuPower) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("JOB", "GPU MODEL"):
         table.add_column(name, no_wrap=True)
-    for name in ("FOUND", "LIMIT", "MEAN POWER", "ENERGY", "RAN"):
+    for name in ("FOUND", "LIMIT", "MEAN POWER", "ENERGY", "A SAMPLE", "RAN"):
         table.add_column(name, no_wrap=True, justify="right")
     table.add_column("READ BACK", overflow="fold")
     for use in power.uses:
@@ -129,6 +129,7 @@ def power_table(power: GpuPower) -> Table:
             "unknown" if gpu.limit_watts is None else watts(gpu.limit_watts),
             "unknown" if use.watts is None else Text(watts(use.watts), style="bold green"),
             "unknown" if use.joules is None else f"{use.joules / 1000:.2f} kJ",
+            "unknown" if use.joules_per_sample is None else f"{1000 * use.joules_per_sample:.1f} mJ",
             seconds(use.seconds),
             _read_back(use),
         )
@@ -149,6 +150,7 @@ def power_lines(power: GpuPower) -> list[Text]:
         each = [
             _changed(limited.watts, free.watts, "power"),
             _changed(limited.joules, free.joules, "energy"),
+            _changed(limited.joules_per_sample, free.joules_per_sample, "energy a sample"),
             _changed(limited.seconds, free.seconds, "time"),
         ]
         lines.append(Text(f"{limited.job} against {free.job}: {', '.join(text for text in each if text)}."))

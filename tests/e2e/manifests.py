@@ -51,6 +51,11 @@ class TrainingJobManifest:
         self._spec["launcher"] = "torchrun"
         return self
 
+    def annotated(self, annotations: Mapping[str, str]) -> Self:
+        """Give the pods annotations."""
+        self._annotations.update(annotations)
+        return self
+
     def runs(self, *, seconds: int) -> Self:
         """Set how long a simulated pod runs."""
         self._annotations["ballast.dev/simulated-seconds"] = str(seconds)

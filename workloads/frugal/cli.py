@@ -148,13 +148,15 @@ def _train(arguments: argparse.Namespace, signals: StopSignals) -> int:
         # torch comes with these, seconds later.
         from frugal import registry
         from frugal.distributed import World
+        from frugal.exporter_sink import exporter_sinks
         from frugal.progress import LogSink
         from frugal.results import termination_message
         from frugal.trainer import Trainer
 
         world = World.from_environment()
         techniques = [registry.create(spec) for spec in specs]
-        result = Trainer(config, techniques, sinks=[LogSink()], signals=signals, world=world).train()
+        with exporter_sinks(os.environ) as sinks:
+            result = Trainer(config, techniques, sinks=[LogSink(), *sinks], signals=signals, world=world).train()
     except ConfigError as error:
         return _fail(f"--{error.field.replace('_', '-')} {error.value}: {error.remedy}", last_words, WRONG_ARGUMENTS)
     except FrugalError as error:

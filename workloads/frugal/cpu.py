@@ -1,4 +1,4 @@
-"""How many CPU threads this process may use without fighting its neighbours.
+"""How many CPU threads this process may use without fighting its neighbours, and what CPU time it has used.
 
 A container with a limit of one CPU still sees every core of its node; a thread per core would then spend its time being
 throttled. The share is the smaller of the affinity mask and the cgroup quota (v2 or v1), divided by the processes that
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,18 @@ def available_cpus(cgroup_root: Path = Path("/sys/fs/cgroup"), proc: Path = Path
 def thread_count(local_processes: int, cpus: float) -> int:
     """Threads for one of ``local_processes`` equal processes; a fraction of a CPU rounds down, but never to none."""
     return max(1, math.floor(cpus / local_processes))
+
+
+def used_seconds(cgroup_root: Path = Path("/sys/fs/cgroup")) -> float:
+    """CPU time that this container has used; of this process, where no cgroup tells it."""
+    unified = _words(cgroup_root / "cpu.stat")
+    if unified[:1] == ["usage_usec"]:
+        return int(unified[1]) / 1e6
+    for controller in ("cpuacct", "cpu,cpuacct"):
+        words = _words(cgroup_root / controller / "cpuacct.usage")
+        if words:
+            return int(words[0]) / 1e9
+    return time.process_time()
 
 
 def _quotas(root: Path, proc: Path) -> Iterator[float]:

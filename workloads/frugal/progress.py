@@ -1,6 +1,6 @@
 """How a run tells the outside how far it is.
 
-A `ProgressSink` receives `Progress`; the log is one, the exporter's client will be another. A sink that fails is
+A `ProgressSink` receives `Progress`; the log is one, `exporter_sink` is another. A sink that fails is
 reported once and never stops training: whoever watches a run must not be able to end it.
 """
 
@@ -27,6 +27,7 @@ class Progress:
 
     Attributes:
         epoch: The epoch under way, from 1.
+        samples: Examples that this attempt has trained on.
         loss: Mean training loss.
         accuracy: Share of training examples predicted right; None if no step was taken since the last report.
         val_loss: Of the validation just made, if one was.
@@ -37,6 +38,7 @@ class Progress:
     total_steps: int
     epoch: int
     epochs: int
+    samples: int
     loss: float | None
     accuracy: float | None
     val_loss: float | None = None
@@ -116,6 +118,7 @@ class Reporter:
                     total_steps=self._run.total_steps,
                     epoch=min(self._run.epoch + 1, self._run.config.epochs),
                     epochs=self._run.config.epochs,
+                    samples=self._trained_samples,
                     loss=self.last_loss if count else None,
                     accuracy=self.last_accuracy if count else None,
                     val_loss=None if evaluation is None else evaluation.loss,

@@ -51,3 +51,23 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{ . | quote }}
 {{- end -}}
 {{- end }}
+
+{{/* Whether there are PodMonitors, or PrometheusRules: as told, or where the cluster has the kind. Empty for no. */}}
+{{- define "ballast.podMonitors" -}}
+{{- if eq (toString .Values.podMonitor.enabled) "auto" -}}
+{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PodMonitor" }}true{{ end -}}
+{{- else if .Values.podMonitor.enabled }}true{{ end -}}
+{{- end }}
+
+{{- define "ballast.rules" -}}
+{{- if eq (toString .Values.rules.enabled) "auto" -}}
+{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PrometheusRule" }}true{{ end -}}
+{{- else if .Values.rules.enabled }}true{{ end -}}
+{{- end }}
+
+{{/* Whether pods are found by annotations, of `value`: both ways at once would scrape them twice. Empty for no. */}}
+{{- define "ballast.annotated" -}}
+{{- if eq (toString .value) "auto" -}}
+{{- if not (include "ballast.podMonitors" .root) }}true{{ end -}}
+{{- else if .value }}true{{ end -}}
+{{- end }}

@@ -1,5 +1,7 @@
 """What a training pod gets so that it can ask its node's agent what it uses: a token, whom to trust, and where.
 
+The exporter asks; so may the trainer, which is told of its pod and of no other.
+
 The token is a projected one for the agents only, which the kubelet renews and which is worth nothing once the pod is
 gone; the authority comes through an annotation, so that no ConfigMap has to be kept in each namespace. Both work under
 restricted Pod Security and without a mounted token of the service account. What must hold: where the user's template
@@ -21,6 +23,7 @@ from ballast.api.agentserving import (
     PORT_VARIABLE,
     TOKEN_FILE,
 )
+from ballast.api.exporter import AGENT_VOLUME
 from ballast.api.podtemplate import TRAINER_CONTAINER
 
 JsonObject = dict[str, Any]
@@ -54,8 +57,23 @@ class AgentAccess:
         volumes, mounts = spec.get("volumes") or [], trainer.get("volumeMounts") or []
         if any(each["name"] == VOLUME for each in volumes) or any(_is_there(each) for each in mounts):
             return
-        spec["volumes"] = [*volumes, _volume()]
-        trainer["volumeMounts"] = [*mounts, {"name": VOLUME, "mountPath": MOUNT_PATH, "readOnly": True}]
+        spec["volumes"] = [*volumes, _volume(VOLUME)]
+        trainer["volumeMounts"] = [*mounts, _mount(VOLUME)]
+
+    def grant_exporter(self, template: JsonObject, exporter: JsonObject) -> None:
+        """Add to a pod template, after `grant`, what a container of ours in it needs to ask.
+
+        Args:
+            template: gets a volume of its own for that only where the trainer has none of ours.
+            exporter: the container.
+        """
+        spec = template["spec"]
+        volumes = spec.get("volumes") or []
+        name = VOLUME if _volume(VOLUME) in volumes else AGENT_VOLUME
+        if name == AGENT_VOLUME:
+            spec["volumes"] = [*volumes, _volume(name)]
+        exporter["env"] = [*exporter.get("env", ()), *self._variables()]
+        exporter["volumeMounts"] = [*exporter.get("volumeMounts", ()), _mount(name)]
 
     def _variables(self) -> list[JsonObject]:
         return [
@@ -69,8 +87,12 @@ def _is_there(mount: JsonObject) -> bool:
     return bool(mount.get("mountPath", "").rstrip("/") == MOUNT_PATH)
 
 
-def _volume() -> JsonObject:
+def _mount(volume: str) -> JsonObject:
+    return {"name": volume, "mountPath": MOUNT_PATH, "readOnly": True}
+
+
+def _volume(name: str) -> JsonObject:
     token = {"audience": AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": TOKEN_FILE}
     authority = {"path": CA_FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{CA_ANNOTATION}']"}}
     sources = [{"serviceAccountToken": token}, {"downwardAPI": {"items": [authority]}}]
-    return {"name": VOLUME, "projected": {"sources": sources}}
+    return {"name": name, "projected": {"sources": sources}}

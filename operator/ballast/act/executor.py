@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 
 from ballast.act import manifests, paths
 from ballast.act.agent_access import AgentAccess
 from ballast.act.events import EventRecorder
+from ballast.act.exporter_sidecar import ExporterSidecar
 from ballast.act.write_queue import WriteQueue
 from ballast.api.base import API_VERSION
 from ballast.api.labels import JOB_UID_LABEL
@@ -25,7 +27,8 @@ from ballast.decide.actions import (
     CreateObjects,
     Expire,
     LabelNode,
-    NodeAction,
+    ReleaseOrphan,
+    ReleasePod,
     StopAttempt,
     Transition,
     Ungate,
@@ -41,6 +44,7 @@ logger = logging.getLogger(__name__)
 MAX_IN_FLIGHT = 256
 MAX_EXPLANATIONS = 16
 PARALLEL_WRITES = 16
+PARALLEL_RELEASES = 4
 REFUSED_POD_EVENT = "FailedCreate"
 """The reason of the Job controller's events about pods that the API server refused."""
 
@@ -58,6 +62,8 @@ class Executor:
         tasks: where the writes run, so that an unforeseen error ends the process instead of losing an action.
         node_lost_seconds: how long pods stay on a node that does not answer.
         agent_access: returns how new pods reach their nodes' agents; None while they cannot.
+        exporter: what stands beside the trainer in new pods; None for nothing.
+        release_kube: the client by which pods are let go, with a limit of its own; None for `kube`.
     """
 
     def __init__(
@@ -70,9 +76,13 @@ class Executor:
         failpoints: Failpoints | None = None,
         node_lost_seconds: int = 60,
         agent_access: Callable[[], AgentAccess | None] = lambda: None,
+        exporter: ExporterSidecar | None = None,
+        release_kube: KubeClient | None = None,
     ) -> None:
         self._agent_access = agent_access
+        self._exporter = exporter
         self._kube = kube
+        self._release_kube = release_kube or kube
         self._events = events
         self._on_done = on_done
         self._on_failed = on_failed
@@ -80,6 +90,8 @@ class Executor:
         self._node_lost_seconds = node_lost_seconds
         self._group = tasks
         self._queue = WriteQueue()
+        self._releases: deque[ReleasePod | ReleaseOrphan] = deque()
+        self._releasing = 0
         self._workers: set[asyncio.Task[None]] = set()
         self._working = 0
         self._stopping = False
@@ -100,12 +112,22 @@ class Executor:
 
     def submit(self, action: Action) -> None:
         """Start an action; returns at once."""
+        if isinstance(action, (ReleasePod, ReleaseOrphan)):
+            # Beside the others, which nothing of this may hold up: neither a place nor the rate of requests.
+            self._releases.append(action)
+            if self._releasing < PARALLEL_RELEASES:
+                self._releasing += 1
+                self._start(self._let_go())
+            return
         self._queue.put(action)
         if self._working < PARALLEL_WRITES:
             self._working += 1
-            worker = self._group.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._start(self._work())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        worker = self._group.create_task(work)
+        self._workers.add(worker)
+        worker.add_done_callback(self._workers.discard)
 
     async def drain(self) -> None:
         """Wait until everything that was submitted is done, so that a clean stop leaves nothing half told."""
@@ -120,6 +142,13 @@ class Executor:
         finally:
             # Here, not when the task is seen to be done: nobody would take what is submitted in between.
             self._working -= 1
+
+    async def _let_go(self) -> None:
+        try:
+            while self._releases:
+                await self._execute(self._releases.popleft())
+        finally:
+            self._releasing -= 1
 
     async def _execute(self, action: Action) -> None:
         try:
@@ -140,6 +169,14 @@ class Executor:
                     answers = await self._write_node_power(action)
                 case LabelNode():
                     answers = await self._label_node(action)
+                case ReleasePod():
+                    position = action.finalizer_position
+                    answers = await self._release(
+                        action.job.metadata.namespace, action.pod_name, action.pod_uid, position
+                    )
+                case ReleaseOrphan():
+                    pod = action.orphan
+                    answers = await self._release(pod.namespace, pod.name, pod.uid, pod.finalizer_position)
         except BallastError as error:
             self._log_failure(action, error)
             self._on_failed(action, error)
@@ -206,7 +243,9 @@ class Executor:
         self._failpoints.passing("before:job")
         path = paths.job(namespace, manifests.attempt_name(job, action.attempt))
         try:
-            workload = manifests.workload(job, action.attempt, self._node_lost_seconds, self._agent_access())
+            workload = manifests.workload(
+                job, action.attempt, self._node_lost_seconds, self._agent_access(), self._exporter
+            )
             answer = await self._kube.apply(path, workload)
         except ApiRefused as error:
             if not error.is_final:
@@ -256,6 +295,20 @@ class Executor:
         self._failpoints.passing("after:ungate")
         return [("Pod", answer)]
 
+    async def _release(self, namespace: str, name: str, uid: str, position: int) -> list[tuple[str, JsonObject]]:
+        """Take the finalizer from a pod; no answer if the pod is gone."""
+        self._failpoints.passing("before:release")
+        try:
+            answer = await self._release_kube.json_patch(
+                paths.pod(namespace, name), manifests.release_patch(uid, position)
+            )
+        except ApiRefused as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return []
+        self._failpoints.passing("after:release")
+        return [("Pod", answer)]
+
     async def _stop_attempt(self, action: StopAttempt) -> list[tuple[str, JsonObject]]:
         self._failpoints.passing("before:stop")
         path = paths.job(action.job.metadata.namespace, action.workload_name)
@@ -301,8 +354,11 @@ class Executor:
 
     def _log_failure(self, action: Action, error: BallastError) -> None:
         # A job that is deleted while something is written for it is no news; that this process leads no longer is told
-        # where it ends.
-        is_no_news = isinstance(error, NotLeading) or (isinstance(error, ApiRefused) and error.status in {404, 409})
+        # where it ends. While a pod is let go, Kubernetes takes a finalizer of its own, and ours moves.
+        is_no_news = isinstance(error, NotLeading) or (
+            isinstance(error, ApiRefused)
+            and (error.status in {404, 409} or (error.is_final and isinstance(action, (ReleasePod, ReleaseOrphan))))
+        )
         logger.log(
             logging.DEBUG if is_no_news else logging.WARNING,
             "action failed; what it was for is decided again after a pause",
@@ -311,4 +367,10 @@ class Executor:
 
 
 def _subject(action: Action) -> str:
-    return action.node if isinstance(action, NodeAction) else "/".join(action.job.key)
+    match action:
+        case ReleaseOrphan():
+            return f"{action.orphan.namespace}/{action.orphan.name}"
+        case WriteNodePower() | LabelNode():
+            return action.node
+        case _:
+            return "/".join(action.job.key)

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ballast.act.agent_access import AgentAccess
+from ballast.act.exporter_sidecar import ExporterSidecar
 from ballast.api import nodepower
 from ballast.api.base import API_VERSION
+from ballast.api.finalreading import FINALIZER
 from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX, JOB_LABEL, JOB_UID_LABEL
 from ballast.api.nodepower import NodePowerSpec
 from ballast.api.podtemplate import PLACEMENT_GATE, TRAINER_CONTAINER
@@ -67,7 +69,11 @@ def service(job: TrainingJob) -> JsonObject:
 
 
 def workload(
-    job: TrainingJob, attempt: int, node_lost_seconds: int = 60, agent: AgentAccess | None = None
+    job: TrainingJob,
+    attempt: int,
+    node_lost_seconds: int = 60,
+    agent: AgentAccess | None = None,
+    exporter: ExporterSidecar | None = None,
 ) -> JsonObject:
     """Return the Indexed Job whose pods wait behind Ballast's scheduling gate.
 
@@ -79,6 +85,7 @@ def workload(
         node_lost_seconds: how long the pods stay on a node that is not ready or does not answer, where the template
             does not say so itself; Kubernetes' own default is 300.
         agent: how the pods reach their nodes' agents; None where there are none.
+        exporter: what stands beside the trainer; None for pods of which nothing is known.
     """
     template = copy.deepcopy(job.spec.template)
     metadata = template.get("metadata") or {}
@@ -99,6 +106,8 @@ def workload(
                 container["env"] = [*ours, *own]
     if agent is not None:
         agent.grant(template)
+    if exporter is not None:
+        exporter.add(template, job, attempt, agent)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -179,6 +188,19 @@ def with_node(affinity: Mapping[str, Any] | None, node: str) -> JsonObject:
         {**term, "matchFields": [*(term.get("matchFields") or ()), by_name]} for term in terms
     ]
     return merged
+
+
+def release_patch(pod_uid: str, finalizer_position: int) -> list[JsonObject]:
+    """Return the JSON patch that takes Ballast's finalizer from a pod; those of others stay.
+
+    It tests the UID and that the finalizer still stands where it was seen: Kubernetes' own come and go beside it.
+    """
+    finalizer = f"/metadata/finalizers/{finalizer_position}"
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": pod_uid},
+        {"op": "test", "path": finalizer, "value": FINALIZER},
+        {"op": "remove", "path": finalizer},
+    ]
 
 
 def _metadata(job: TrainingJob, attempt: int) -> JsonObject:

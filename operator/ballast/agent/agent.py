@@ -45,6 +45,7 @@ from ballast.agent.serving.tokens import Tokens
 from ballast.agent.settings import AgentSettings
 from ballast.agent.telling.metrics import NodeMetrics
 from ballast.agent.telling.report import Reporter
+from ballast.api.nodestatus import EndedPod
 from ballast.clock import SteadyClock, steady_seconds
 from ballast.errors import BallastError
 from ballast.failpoints import Failpoints
@@ -69,8 +70,8 @@ REOPEN_SECONDS = 1.0
 REREAD_SECONDS = 1.5
 """After so long every GPU was read again."""
 LAST_WORDS_SECONDS = 5.0
-TLS_BUFFER_BYTES = 16 * 1024
-"""Of each connection, instead of 256 KiB: the largest record of TLS. A node has a hundred pods that may ask."""
+TLS_BUFFER_BYTES = 4 * 1024
+"""Of each connection, instead of 256 KiB: more than a pod's request. A node has a hundred pods that may ask."""
 
 
 class _Stop(Exception):
@@ -149,6 +150,7 @@ class _Agent:
         self._pods = PodsOnNode(self._ask_for_holders)
         self._own = OwnNodePower(settings.state_folder, self._wake)
         self._holders: Mapping[str, tuple[Holder, ...]] | None = None
+        self._told_ended: tuple[EndedPod, ...] = ()
         self._told_states: Mapping[str, GpuState] | None = None
         self._pods_changed = asyncio.Event()
         self._kubelet_is_silent = False
@@ -184,7 +186,13 @@ class _Agent:
             registry=self._metrics.registry,
         )
         # With a limit of its own, so that nothing else waits for what pods ask.
-        self._tokens = Tokens(kube.beside(settings.requests_per_second), settings.node_name, self._pods.is_gone)
+        self._tokens = Tokens(
+            kube.beside(settings.requests_per_second),
+            settings.node_name,
+            self._pods.is_gone,
+            pod_is_there=self._pods.is_there,
+            wall=self._clock.now,
+        )
         self._certificate = ServingCertificate(
             kube, settings.node_name, [settings.host_ip] if settings.host_ip is not None else []
         )
@@ -276,12 +284,24 @@ class _Agent:
             if not self._kubelet_is_silent:
                 logger.warning("the kubelet does not tell who holds which GPU", extra={"error": str(error)})
             self._kubelet_is_silent = True
+            self._drop_ended_holders()
             return
         self._kubelet_is_silent = False
         gpus = {uuid: gpu.mig for uuid, gpu in self._gpus.descriptions.items()}
         found = holders_by_gpu(held, self._pods.uid_of, gpus)
         if found != self._holders:
             self._holders = found
+            self._wake()
+
+    def _drop_ended_holders(self) -> None:
+        """Let pods that have ended or gone hold nothing, also while the kubelet does not say so."""
+        if self._holders is None:
+            return
+        running = self._pods.running()
+        held = {uuid: tuple(each for each in by if each.pod_uid in running) for uuid, by in self._holders.items()}
+        left = {uuid: by for uuid, by in held.items() if by}
+        if left != self._holders:
+            self._holders = left
             self._wake()
 
     async def _watch_lease(self) -> None:
@@ -321,11 +341,14 @@ class _Agent:
                 adopted = self._gpus.devices
                 await self._thread.run(self._adopt)
             try:
-                await self._thread.run(self._metering.tick, steady_seconds(), self._holders, self._pods.running())
+                pods, ended = self._pods.running(), self._pods.ended()
+                await self._thread.run(self._metering.tick, steady_seconds(), self._holders, pods, ended)
             except DriverGone as error:
                 logger.warning("the driver is gone; beginning anew when it is back", extra={"error": str(error)})
                 await asyncio.sleep(REOPEN_SECONDS)
                 await self._enforcement.reopen()
+            if self._accounts.ended is not self._told_ended and self._enforcement.rounds:
+                self._report()
             next_at = max(next_at + period, loop.time())
             await asyncio.sleep(next_at - loop.time())
 
@@ -338,6 +361,7 @@ class _Agent:
 
     def _report(self, ending: bool = False) -> None:
         """Have the status written as it is now, if anything of it changed."""
+        self._told_ended = self._accounts.ended
         self._writer.put(
             self._reporter.status(
                 self._gpus,
@@ -347,6 +371,7 @@ class _Agent:
                 self._pods.running(),
                 self._own.generation,
                 operator_fresh=self._lease.is_fresh(steady_seconds()),
+                ended=self._told_ended,
                 ending=ending,
             )
         )

@@ -7,10 +7,17 @@ and tells both to Prometheus. Its image holds no pydantic: what it imports of `a
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 CONTAINER: Final = "ballast-exporter"
 """The sidecar's name."""
+
+STATE_VOLUME: Final = "ballast-exporter"
+AGENT_VOLUME: Final = "ballast-exporter-agent"
+PROGRESS_VOLUME: Final = "ballast-progress"
+VOLUMES: Final = frozenset({STATE_VOLUME, AGENT_VOLUME, PROGRESS_VOLUME})
+"""Volumes that come with it; no template may have others of these names."""
 
 METRICS_PORT: Final = 9446
 METRICS_PORT_NAME: Final = "ballast-metrics"
@@ -99,4 +106,13 @@ EVALUATION_STEP: Final = "ballast_training_evaluation_step"
 EVALUATION_TRAINING_VALUE: Final = "ballast_training_evaluation_training_value"
 """Gauges by `slot`, 0 to `RING` - 1: evaluation number n (from 1) stands in slot n % RING until number n + RING comes;
 the last only where the job names a `trainingMetric`. With EVALUATIONS they tell what is known, and what is missing."""
-RING: Final = 8
+RING: Final = 4
+
+
+def is_carried_by(pod_spec: Mapping[str, Any]) -> bool:
+    """Return whether pods like this get an exporter.
+
+    One on its node's own network does not: its ports would meet those of the next such pod there, and anybody on the
+    node could report its progress. Nothing is known of it then, and no finalizer holds it.
+    """
+    return not pod_spec.get("hostNetwork")

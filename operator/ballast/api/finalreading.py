@@ -2,7 +2,9 @@
 
 The kubelet keeps that message in the pod's status, and the pod finalizer `FINALIZER` keeps the pod until the operator
 has entered it into the ledger (G5). What must hold: it fits into what the kubelet keeps; whatever else stands there (a
-user may write there, too) is no reading and does no harm. Standard library only: the exporter imports it.
+user may write there, too) is no reading and does no harm. Values of a training metric may be infinite or no number at
+all, which tells that a training diverges: JSON has no numbers for them, so they are written as words (`to_plain`).
+Standard library only: the exporter imports it.
 """
 
 from __future__ import annotations
@@ -44,8 +46,10 @@ class Evaluation:
 
     Attributes:
         number: counts from 1, over restarts of the exporter.
+        value: may be NaN or infinite.
         step: the step at which it was reported; None if the trainer tells no steps.
-        training_value: the training metric at that time, where the job names one and it was reported.
+        training_value: the training metric at that time, where the job names one and it was reported; may be
+            NaN or infinite, too.
     """
 
     number: int
@@ -62,7 +66,8 @@ class Training:
         samples: that this attempt has trained on.
         percent: of the work, 0 to 100.
         seconds_left: until the end, as the trainer or the exporter estimates it.
-        metric: the newest value of the metric that early stopping goes by.
+        metric: the newest value of the metric that early stopping goes by; None if that is not a finite number.
+        best: the best of its finite values.
         reported_at: seconds since the epoch.
         evaluations: how many values of that metric were reported.
         ring: the newest of them, oldest first.
@@ -153,7 +158,9 @@ def _training_json(training: Training) -> dict[str, Any]:
     told = {name: getattr(training, name) for name in (*_COUNTS, *_NUMBERS)}
     content = {name: value for name, value in told.items() if value is not None}
     if training.ring:
-        content["ring"] = [[each.number, each.value, each.step, each.training_value] for each in training.ring]
+        content["ring"] = [
+            [each.number, to_plain(each.value), each.step, to_plain(each.training_value)] for each in training.ring
+        ]
     return content
 
 
@@ -163,13 +170,35 @@ def _training(content: Mapping[str, Any]) -> Training:
     ring = tuple(
         Evaluation(
             int(_number(number, 1)),
-            _number(value),
+            from_plain(value),
             int(_number(step, 0)) if step is not None else None,
-            _number(other) if other is not None else None,
+            from_plain(other) if other is not None else None,
         )
         for number, value, step, other in content.get("ring", ())
     )
     return Training(**counts, **numbers, ring=ring)  # type: ignore[arg-type]
+
+
+_WORDS: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def to_plain(value: float | None) -> float | str | None:
+    """Return a value of a metric as JSON can hold it: NaN, Infinity and -Infinity as words."""
+    if value is None or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def from_plain(value: Any) -> float:
+    """Return the value of a metric that `to_plain` wrote.
+
+    Raises:
+        TypeError: it is neither a number nor one of those words.
+        ValueError: it is a number that no float holds.
+    """
+    if isinstance(value, str) and value in _WORDS:
+        return _WORDS[value]
+    return _number(value)
 
 
 def _number(value: Any, least: float = -math.inf) -> float:

@@ -195,7 +195,9 @@ class EnergyStatus(ObservedModel):
 class ProgressStatus(ObservedModel):
     """How far the training is, as the trainer reported it last."""
 
-    step: Annotated[Integer, Field(ge=0)] = Field(description="Steps done.")
+    step: Annotated[Integer, Field(ge=0)] | None = Field(
+        default=None, description="Steps done; absent if the trainer only tells percents."
+    )
     total_steps: Annotated[Integer, Field(ge=1)] | None = Field(default=None, description="Steps to do.")
     percent: Annotated[Number, Field(ge=0, le=100)] | None = Field(
         default=None, description="How much of the work is done, in percent."

@@ -1,19 +1,33 @@
 """A pod's power and energy, as its node's agent tells it to that pod and to nobody else.
 
 Invariant: joules only grow while the agent runs; active and idle shares are kept apart, and what is not measured says
-so. All shares of a GPU's pods, and what is left over, add up to what its board counted (G4).
+so. All shares of a GPU's pods, and what is left over, add up to what its board counted (G4). What is told is whole up
+to `at`: who waits until that has passed the end of a work knows all that the work took.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
 
 from ballast.api.base import Number, ObservedModel, Time
 from ballast.api.nodestatus import Uid
 from ballast.api.operatingpoint import MAX_GPUS_OF_NODE, GpuUuid
 from ballast.api.source import Source as Source  # of what is told here
+
+
+def _to_milliseconds(time: datetime) -> datetime:
+    return time.astimezone(UTC).replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def _rfc3339(time: datetime) -> str:
+    return time.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+_Moment = Annotated[AwareDatetime, AfterValidator(_to_milliseconds), PlainSerializer(_rfc3339, when_used="json")]
+"""To the millisecond, never later than it was: the whole seconds of API objects would be too coarse."""
 
 _Joules = Annotated[Number, Field(ge=0)]
 _Watts = Annotated[Number, Field(ge=0)]
@@ -47,7 +61,9 @@ class PodReadings(ObservedModel):
     namespace: str = Field(description="Its namespace.")
     name: str = Field(description="Its name.")
     node: str = Field(description="Its node.")
-    at: Time = Field(description="When it was read.")
+    at: _Moment = Field(
+        description="When the meter last looked at all that the pod uses; everything up to then is counted."
+    )
     since: Time = Field(description="Since when the agent counts: when the pod, or the agent, began.")
     gpus: Annotated[tuple[GpuShare, ...], Field(max_length=MAX_GPUS_OF_NODE)] = Field(
         default=(), description="Its GPUs."

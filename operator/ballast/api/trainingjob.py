@@ -173,11 +173,11 @@ class TrainingJob(Kind):
             Column("Nodes", "string", ".status.nodes", "Where its pods are."),
             Column("Done%", "integer", ".status.progress.percent", "How much of the work is done."),
             Column("Watts", "integer", ".status.energy.watts", "Power that it draws."),
+            Column("Energy", "string", ".status.energy.used", "Energy used so far."),
             AGE,
             Column("Priority", "string", ".spec.template.spec.priorityClassName", "Priority class.", wide_only=True),
             Column("Replicas", "integer", ".spec.replicas", "Pods in the gang.", wide_only=True),
             Column("Predicted", "number", ".status.energy.predictedWatts", "Predicted watts.", wide_only=True),
-            Column("Energy", "string", ".status.energy.used", "Energy used so far.", wide_only=True),
             Column("Saved%", "number", ".status.energy.savedPercent", "Energy saved so far.", wide_only=True),
         ),
     )

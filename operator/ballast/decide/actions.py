@@ -115,11 +115,16 @@ class AskForRefusal:
 
 @dataclass(frozen=True, slots=True)
 class ReleasePod:
-    """Take Ballast's finalizer from a pod whose last reading is in the ledger, or will never be."""
+    """Take Ballast's finalizer from a pod whose last reading is in the ledger, or will never be.
+
+    Attributes:
+        finalizer_position: index of the finalizer in `metadata.finalizers`, as observed.
+    """
 
     job: TrainingJob
     pod_name: str
     pod_uid: str
+    finalizer_position: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ points) stand between these.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ballast.decide.actions import Action
+from ballast.decide.actions import Action, ReleaseOrphan, ReleasePod, WriteStatus
 from ballast.decide.explaining import explain
 from ballast.decide.lifecycle import advance
 from ballast.decide.node_power import keep
 from ballast.decide.queueing import admit
-from ballast.decide.snapshot import Context, GangRequest, Refusal, Snapshot
+from ballast.decide.snapshot import Context, GangRequest, Lane, Refusal, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Decision:
     """What a cycle came to.
 
     Attributes:
-        actions: to be carried out, the most urgent first.
+        actions: to be carried out, the most urgent first; then those that let pods go, which nothing waits for.
         refused: requests that did not fit, with the reason: an input of the next cycle, for as long as nothing
             becomes free.
         held_for: UID of the job for which nodes are held until it fits, if there is one.
@@ -36,29 +36,43 @@ class Decision:
 
 
 def decide(snapshot: Snapshot) -> Decision:
-    """Return the actions of this cycle, at most `snapshot.max_actions`.
+    """Return the actions of this cycle, at most `snapshot.max_actions`, and beside them as many that let pods go.
 
     What is cut off is decided again in a later cycle: nothing is lost, because every action follows from the
     state of the world.
     """
     nodes = {node.name: node for node in snapshot.nodes}
-    context = Context(snapshot.now, nodes, snapshot.policy, snapshot.telemetry_problem)
+    context = Context(snapshot.now, nodes, snapshot.policy, snapshot.telemetry_problem, snapshot.telemetry_asked_at)
     actions: list[Action] = []
-    # 1. Jobs that hold something go on, so that it is used or freed before more is promised.
+    releases: list[Action] = [ReleaseOrphan(orphan) for orphan in snapshot.orphans]
+    # 1. Jobs that hold something go on, so that it is used or freed before more is promised; what pods used is entered.
     for job in snapshot.changed:
-        actions.extend(advance(job, context))
+        for action in advance(job, context):
+            (releases if isinstance(action, ReleasePod) else actions).append(action)
+    written = frozenset(action.job.metadata.uid for action in actions if isinstance(action, WriteStatus))
     # 2. Agents are told what the pods' GPUs are to have, before those pods can start.
     for view in snapshot.powers:
         actions.extend(keep(view, snapshot.policy))
-    # 3. Waiting jobs are placed, in the order of the queue.
-    admitted = admit(snapshot, max(snapshot.max_actions - len(actions), 0))
+    # 3. Waiting jobs are placed, in the order of the queue; one whose ledger is being written has its turn afterwards.
+    queue = _without(snapshot, written)
+    admitted = admit(queue, max(snapshot.max_actions - len(actions), 0))
     actions.extend(admitted.writes)
     # 4. The others are told why they wait.
-    explanations = explain(snapshot, admitted)
+    explanations = explain(queue, admitted)
     room = min(max(snapshot.max_actions - len(actions), 0), snapshot.max_explanations)
+    fits = len(releases) <= snapshot.max_actions
     return Decision(
-        actions=(*actions[: snapshot.max_actions], *explanations[:room]),
+        actions=(*actions[: snapshot.max_actions], *explanations[:room], *releases[: snapshot.max_actions]),
         refused=admitted.refused,
         held_for=admitted.held_for,
-        complete=len(actions) + len(explanations) < snapshot.max_actions,
+        complete=len(actions) + len(explanations) < snapshot.max_actions and fits,
     )
+
+
+def _without(snapshot: Snapshot, written: frozenset[str]) -> Snapshot:
+    """Return the snapshot without those waiting jobs whose status is written already."""
+    if not any(job.uid in written for job in snapshot.changed if job.job.status.phase.is_waiting):
+        return snapshot
+    lanes = (Lane(lane.gang, tuple(job for job in lane.jobs if job.uid not in written)) for lane in snapshot.lanes)
+    review = tuple(job for job in snapshot.review if job.uid not in written)
+    return replace(snapshot, lanes=tuple(lane for lane in lanes if lane.jobs), review=review)

@@ -12,6 +12,7 @@ from typing import Any
 from ballast.api.conditions import Condition, ConditionType, Reason
 from ballast.api.jobstatus import MAX_ATTEMPT_MESSAGE, Attempt, Outcome, Phase, TrainingJobStatus
 from ballast.decide.actions import Note, Transition, WriteStatus
+from ballast.decide.reporting import at_rest
 from ballast.decide.snapshot import Context, Job
 from ballast.decide.telling import moment, pods, status_of, with_condition
 from ballast.decide.trouble import Trouble
@@ -56,7 +57,6 @@ def finish(job: Job, context: Context, why: Trouble) -> WriteStatus:
             "failures": job.job.status.failures + (why.outcome in COUNTED),
             "placement": (),
             "nodes": None,
-            "energy": None,
         }
     )
     if _is_final(job, why, ended):
@@ -202,7 +202,8 @@ def _with_attempt_ended(job: Job, now: float, **update: Any) -> TrainingJobStatu
     status = job.job.status
     attempt = _attempt(job, finished_at=moment(now), **update)
     active_seconds = status.active_seconds + _ran_seconds(attempt)
-    return status_of(job, attempts=(*status.attempts[:-1], attempt), active_seconds=active_seconds)
+    ended = status_of(job, attempts=(*status.attempts[:-1], attempt), active_seconds=active_seconds)
+    return at_rest(job, ended)
 
 
 def _ran_seconds(attempt: Attempt) -> int:

@@ -2,7 +2,9 @@
 
 Level-triggered: each step is derived from what exists, so that a restart at any point goes on where the world
 stands. What must hold: no pod of a gang is ungated before all its pods exist and have a reserved node (G3); nothing
-is started for a job before the pods of its last attempt are gone; a job that ended is touched only to be cleaned up.
+is started for a job before the pods of its last attempt are gone; a job that ended is touched only to be cleaned up;
+its status is written once in a cycle at most, by its life before the ledger; one that is being deleted is accounted for
+and nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Iterable
 
 from ballast.api.conditions import ConditionType, Reason
 from ballast.api.jobstatus import Outcome, Phase
-from ballast.decide import ends, trouble
+from ballast.decide import accounting, ends, trouble
 from ballast.decide.actions import (
     Action,
     AskForRefusal,
@@ -25,6 +27,7 @@ from ballast.decide.actions import (
 )
 from ballast.decide.confirmation import confirm
 from ballast.decide.policy import Policy
+from ballast.decide.reporting import at_start, report
 from ballast.decide.snapshot import Context, Job, Pod
 from ballast.decide.telling import moment, pods, status_of, with_condition
 from ballast.decide.trouble import Trouble, is_gone
@@ -40,7 +43,16 @@ def wants_place(job: Job, now: float) -> bool:
 
 def advance(job: Job, context: Context) -> list[Action]:
     """Return the next actions for a job; one that waits for something else needs none."""
-    return [*_remove_superseded(job), *_next(job, context)]
+    if job.job.metadata.deletion_timestamp is not None:
+        return [*accounting.account(job, context)]
+    actions = [*_remove_superseded(job), *_next(job, context)]
+    actions += accounting.account(job, context, writes=not _writes(actions))
+    told = report(job, context) if not _writes(actions) else None
+    return actions if told is None else [*actions, told]
+
+
+def _writes(actions: Iterable[Action]) -> bool:
+    return any(isinstance(action, WriteStatus) for action in actions)
 
 
 def _next(job: Job, context: Context) -> list[Action]:
@@ -58,7 +70,8 @@ def _next(job: Job, context: Context) -> list[Action]:
         case _:
             expires = _expires_at(job)
             due = expires is not None and expires <= context.now and job.uid not in job.removing
-            return [Expire(job.job)] if due else []
+            # What its pods used would go with it, before anybody could read it.
+            return [Expire(job.job)] if due and accounting.is_settled(job, context) else []
 
 
 def _remove_superseded(job: Job) -> list[Action]:
@@ -98,7 +111,7 @@ def _place(job: Job, context: Context) -> list[Action]:
     if gated:
         return _ungate(job, gated)
     if all(pod.phase in {"Running", "Succeeded"} for pod in living.values()):
-        return [_run(job, context.now)]
+        return [_run(job, context)]
     return []
 
 
@@ -131,7 +144,8 @@ def _ungate(job: Job, gated: Iterable[Pod]) -> list[Action]:
     ]
 
 
-def _run(job: Job, now: float) -> WriteStatus:
+def _run(job: Job, context: Context) -> WriteStatus:
+    now = context.now
     time, status = moment(now), job.job.status
     waited = now - job.queued_at
     message = f"{pods(job.job.spec.replicas)} running on {status.nodes} after {waited:.0f} s in the queue and start-up"
@@ -148,7 +162,7 @@ def _run(job: Job, now: float) -> WriteStatus:
         reason=Reason.PODS_RUNNING.value,
         started_at=status.started_at or time,
         attempts=(*status.attempts[:-1], attempt),
-        conditions=conditions,
+        conditions=at_start(job, conditions, context),
     )
     return WriteStatus(job.job, Transition.RUN, new, Note("Running", message))
 
@@ -247,4 +261,5 @@ def next_due(job: Job, now: float, policy: Policy) -> float | None:
         case _:
             pass
     times += [p.grace_over_at + policy.lost_pod_seconds for p in job.own_pods if p.grace_over_at is not None]
+    times.append(accounting.next_due(job, now, policy))
     return min((time for time in times if time is not None and time > now), default=None)

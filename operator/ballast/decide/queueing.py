@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ballast.api.conditions import ConditionType, Reason
-from ballast.api.jobstatus import MAX_ATTEMPTS, Attempt, EnergyStatus, Phase, PodPlacement, nodes_in_short
+from ballast.api.jobstatus import Attempt, Phase, PodPlacement, nodes_in_short
+from ballast.decide.accounting import with_new_attempt
 from ballast.decide.actions import Note, Transition, WriteStatus
 from ballast.decide.capacity import Capacity
 from ballast.decide.placement import Placement, nodes_to_hold, place
@@ -89,6 +90,7 @@ def _hold(job: Job, gang: GangRequest, capacity: Capacity, now: float) -> str | 
 def _admission(job: Job, placement: Placement, now: float) -> WriteStatus:
     number = job.attempt + 1
     model = placement.gpu_model
+    attempts, energy = with_new_attempt(job.job.status, Attempt(number=number, started_at=moment(now)))
     status = status_of(
         job,
         phase=Phase.PLACING,
@@ -107,8 +109,8 @@ def _admission(job: Job, placement: Placement, now: float) -> WriteStatus:
             )
             for index, node in enumerate(placement.nodes)
         ),
-        energy=EnergyStatus(predicted_watts=placement.predicted_watts),
-        attempts=(*job.job.status.attempts, Attempt(number=number, started_at=moment(now)))[-MAX_ATTEMPTS:],
+        energy=energy.model_copy(update={"predicted_watts": placement.predicted_watts, "watts": None}),
+        attempts=attempts,
         conditions=with_condition(
             job, job.job.status.conditions, ConditionType.ADMITTED, True, Reason.RESERVED, placement.message, now
         ),

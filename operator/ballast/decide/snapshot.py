@@ -134,6 +134,7 @@ class Pod:
 
     Attributes:
         index: the Job completion index, which is also the torchrun node rank.
+        deleting: somebody deleted it before its trainer had ended.
         gate_position: where Ballast's scheduling gate stands in `spec.schedulingGates`; None once it is off.
         affinity: the pod's `spec.affinity` as it stands, to which a placement is added; only while gated.
         request: what it asks for, as the API server made it; only while gated.
@@ -141,12 +142,15 @@ class Pod:
         message: what the trainer, or else the kubelet, said at its end.
         disruption: who ended or ends it, and why, if that was the cluster and not the trainer; empty otherwise.
         stuck: why it does not start.
-        grace_over_at: when the kubelet kills it, seconds since the epoch; None unless it is being deleted.
+        grace_over_at: when the kubelet kills it, seconds since the epoch; None unless it is being deleted, before or
+            after its end.
+        forced: it is being deleted without any grace.
         held: it carries the finalizer that keeps it until its last reading is in the ledger.
+        finalizer_position: where that stands in `metadata.finalizers`.
         began: one of its containers ran, at some time.
-        ended_at: when the last of its containers ended, seconds since the epoch; None while one may run, or if the
-            kubelet does not say.
-        last_words: what its exporter said at its end.
+        ended_at: when the last of its containers ended, or else when its conditions changed last, seconds since the
+            epoch; None while one may run, or if nobody says.
+        last_words: the newest that its exporter said at an end of its own.
     """
 
     uid: str
@@ -164,7 +168,9 @@ class Pod:
     disruption: str = ""
     stuck: Stuck | None = None
     grace_over_at: float | None = None
+    forced: bool = False
     held: bool = False
+    finalizer_position: int = 0
     began: bool = False
     ended_at: float | None = None
     last_words: FinalReading | None = None
@@ -265,6 +271,7 @@ class Orphan:
     namespace: str
     name: str
     uid: str
+    finalizer_position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +305,10 @@ class Job:
         held_gpus: by pod UID, the GPUs that agents have seen its pods hold.
         releasing: UIDs of pods from which the finalizer is being taken.
         agents_words: by pod UID, what the agents say that pods used which have ended.
+        metered_nodes: those nodes of held pods that have an agent, which will speak.
         known_readings: by pod UID, the last that Prometheus knows of pods that went without a word.
+        unheard: by pod UID, since when this operator has waited for a word of a pod that is over; seconds since the
+            epoch.
         telemetry: what Prometheus knows of its latest attempt; None if nothing.
     """
 
@@ -319,7 +329,9 @@ class Job:
     held_gpus: Mapping[str, tuple[HeldGpu, ...]] = field(default_factory=dict)
     releasing: frozenset[str] = field(default=frozenset())
     agents_words: Mapping[str, FinalReading] = field(default_factory=dict)
+    metered_nodes: frozenset[str] = field(default=frozenset())
     known_readings: Mapping[str, FinalReading] = field(default_factory=dict)
+    unheard: Mapping[str, float] = field(default_factory=dict)
     telemetry: Telemetry | None = None
 
     @property
@@ -387,6 +399,7 @@ class Snapshot:
         gpus_per_second: the pace of the queue: GPUs of the gangs admitted lately; None while there is none to go by.
         orphans: pods that are held for the ledger of a job that is gone.
         telemetry_problem: why Prometheus tells nothing, or not all; None if it does.
+        telemetry_asked_at: when this operator asked it last, whatever came of it; None if it has not yet.
         max_actions: how many actions may be taken, because the executor's queue is bounded.
         max_explanations: how many of them may be writes that only explain.
     """
@@ -404,6 +417,7 @@ class Snapshot:
     powers: tuple[NodeView, ...] = ()
     orphans: tuple[Orphan, ...] = ()
     telemetry_problem: str | None = None
+    telemetry_asked_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,9 +428,11 @@ class Context:
         now: seconds since the epoch.
         nodes: every node by name.
         telemetry_problem: as in the snapshot.
+        telemetry_asked_at: as in the snapshot.
     """
 
     now: float
     nodes: Mapping[str, Node]
     policy: Policy
     telemetry_problem: str | None = None
+    telemetry_asked_at: float | None = None

@@ -38,16 +38,18 @@ def is_gone(pod: Pod, context: Context) -> bool:
     """Return whether a pod no longer trains nor holds anything.
 
     A pod whose node does not answer can't be seen to end. It counts as gone once its grace is over by
-    `lost_pod_seconds`; the node is not used meanwhile.
+    `lost_pod_seconds`; the node is not used meanwhile. So does one that somebody deleted by force: but for the
+    finalizer that keeps it for the ledger, it would not be there any more.
     """
     if pod.has_ended or (pod.node is None and pod.grace_over_at is not None):
         return True
     if pod.grace_over_at is None or context.now < pod.grace_over_at + context.policy.lost_pod_seconds:
         return False
-    return not _answers(pod.node, context)
+    return pod.forced or not answers(pod.node, context)
 
 
-def _answers(name: str | None, context: Context) -> bool:
+def answers(name: str | None, context: Context) -> bool:
+    """Return whether a node is there and its kubelet tells what becomes of its pods."""
     node = context.nodes.get(name or "")
     return node is not None and node.ready
 
@@ -60,7 +62,7 @@ def failure(job: Job, context: Context) -> Trouble:
         if pod.disruption:
             return _disrupted([pod], f"pod {pod.name} was disrupted{others}: {pod.disruption}", context)
     alive = [pod for pod in job.own_pods if pod.node is not None and not pod.has_ended]
-    lost = [pod for pod in alive if pod.disruption or not _answers(pod.node, context)]
+    lost = [pod for pod in alive if pod.disruption or not answers(pod.node, context)]
     if lost:
         return _left(lost, context)
     vanished = _vanished(job, context)
@@ -133,7 +135,7 @@ def _silent_nodes(job: Job, context: Context) -> tuple[str, ...]:
     """Return the gang's nodes that do not answer, and so don't tell how their pods ended."""
     ended = {pod.index for pod in job.own_pods if pod.has_ended}
     places = enumerate(job.job.status.placement)
-    return _distinct(place.node for index, place in places if index not in ended and not _answers(place.node, context))
+    return _distinct(place.node for index, place in places if index not in ended and not answers(place.node, context))
 
 
 def _because_of(silent: Iterable[str]) -> str:
@@ -154,7 +156,7 @@ def _disrupted(gone: Iterable[Pod], message: str, context: Context) -> Trouble:
 
 
 def _taken(nodes: tuple[str, ...], message: str, context: Context) -> Trouble:
-    lost = any(not _answers(name, context) for name in nodes)
+    lost = any(not answers(name, context) for name in nodes)
     return Trouble(Outcome.DISRUPTED, Reason.NODE_LOST if lost else Reason.POD_DISRUPTED, message, nodes)
 
 

@@ -11,15 +11,19 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from ballast.api.jobstatus import Phase
 from ballast.api.trainingjob import InvalidTrainingJob, TrainingJob
+from ballast.decide.accounting import is_accounted, unheard
 from ballast.decide.actions import (
     Action,
     AskForRefusal,
     Expire,
     NodeAction,
+    ReleaseOrphan,
+    ReleasePod,
     StopAttempt,
     Transition,
     WriteStatus,
@@ -27,13 +31,19 @@ from ballast.decide.actions import (
 from ballast.decide.lifecycle import next_due, wants_place
 from ballast.decide.operating_point import asks
 from ballast.decide.policy import Policy
-from ballast.decide.snapshot import GangRequest, Job, Lane, Refusal, Snapshot
+from ballast.decide.reporting import wants_report
+from ballast.decide.resources import Resources
+from ballast.decide.snapshot import Context, GangRequest, Job, Lane, Refusal, Snapshot
+from ballast.decide.telemetry import Poll
+from ballast.observe.held_pods import HeldPods
+from ballast.observe.job_telemetry import JobTelemetry
 from ballast.observe.jobs_on_nodes import JobsOnNodes
 from ballast.observe.names import Names
 from ballast.observe.node_powers import NodePowers
 from ballast.observe.node_usage import NodeUsage
 from ballast.observe.pace import Pace
 from ballast.observe.parsing import (
+    NO_RESOURCES,
     JsonObject,
     UnsupportedTemplate,
     gang_request,
@@ -44,15 +54,16 @@ from ballast.observe.parsing import (
     training_pod,
     workload,
 )
+from ballast.observe.pod_ends import ENDED_POD_PHASES, held_pod
 from ballast.observe.priorities import Priorities
 from ballast.observe.records import Record, nodes_of
+from ballast.observe.tellings import Tellings
 from ballast.observe.timers import Timers, retry_delay
 from ballast.observe.versions import Versions
 from ballast.observe.waiting import WaitingJobs
 
 VANISHED_JOB_SECONDS = 2.0
 """Pause before an attempt whose Job was deleted gets another one."""
-ENDED_POD_PHASES = frozenset({"Succeeded", "Failed"})
 
 
 class Kind(StrEnum):
@@ -74,6 +85,7 @@ class ClusterState:
         on_invalid: called with the error of a TrainingJob that cannot be read.
         clock: seconds since the epoch; tells when a job is due.
         policy: the times that make a job due.
+        sidecar: what the exporter asks for in each pod that carries one.
     """
 
     def __init__(
@@ -82,10 +94,12 @@ class ClusterState:
         on_invalid: Callable[[InvalidTrainingJob], None] = lambda error: None,
         clock: Callable[[], float] = time.time,
         policy: Policy | None = None,
+        sidecar: Resources = NO_RESOURCES,
     ) -> None:
         self.synced = asyncio.Event()
         self._clock = clock
         self._policy = policy or Policy()
+        self._sidecar = sidecar
         self._wake = wake
         self._on_invalid = on_invalid
         self._versions = {kind: Versions() for kind in Kind}
@@ -96,6 +110,10 @@ class ClusterState:
         self._priorities = Priorities()
         self._usage = NodeUsage()
         self._powers = NodePowers(self._policy.agents)
+        self._held_pods = HeldPods()
+        self._telemetry = JobTelemetry()
+        self._tellings = Tellings()
+        self._jobs_listed = False
         self._waiting = WaitingJobs()
         self._changed: dict[str, None] = {}  # in the order in which they changed
         self._timers = Timers()
@@ -125,8 +143,8 @@ class ClusterState:
                     if self._usage.put_node(obj):
                         self._refresh_on(metadata["name"])
             case Kind.NODE_POWER:
-                if self._names[kind].take(metadata) and self._powers.put(obj):
-                    self._refresh_on(metadata["name"])
+                if self._names[kind].take(metadata):
+                    self._observe_power(obj)
             case Kind.PRIORITY_CLASS:
                 if self._names[kind].take(metadata) and self._priorities.put(priority_class(obj)):
                     self._refresh_waiting()
@@ -139,7 +157,7 @@ class ClusterState:
             case Kind.TRAINING_JOB:
                 record = self._records.get(uid)
                 if record is not None:
-                    record.job, record.assumed = None, None
+                    record.job, record.assumed, record.unreadable = None, None, False
                     self._refresh(uid)
             case Kind.NODE:
                 name = self._names[kind].free(uid)
@@ -162,6 +180,7 @@ class ClusterState:
 
     def _forget_child(self, uid: str) -> None:
         self._usage.claim(uid, {})
+        self._held_pods.forget(uid)
         owner, namespace = self._owner_of.pop(uid, (None, ""))
         if owner is None:
             return
@@ -183,6 +202,8 @@ class ClusterState:
             self.observe(kind, obj)
         for uid in self._versions[kind].vanished(listed, list_version):
             self.forget(kind, uid)
+        # Pods are listed before: whose job is not there now has none. Whoever decides created those that came later.
+        self._jobs_listed = self._jobs_listed or kind is Kind.TRAINING_JOB
 
     def _observe_job(self, obj: JsonObject) -> None:
         uid = obj["metadata"]["uid"]
@@ -191,12 +212,13 @@ class ClusterState:
             job = TrainingJob.parse(obj)
         except InvalidTrainingJob as error:
             self._on_invalid(error)
-            record.job = None
+            record.job, record.unreadable = None, True
             self._refresh(uid)
             return
+        record.unreadable = False
         if record.job is None or record.job.spec != job.spec:
             try:
-                record.gang, record.problem, record.grown = gang_request(job), None, None
+                record.gang, record.problem, record.grown = gang_request(job, self._sidecar), None, None
             except UnsupportedTemplate as error:
                 record.gang, record.problem, record.grown = None, str(error), None
         record.job = job
@@ -217,10 +239,34 @@ class ClusterState:
         ended = (obj.get("status") or {}).get("phase") in ENDED_POD_PHASES
         self._usage.claim(uid, {node: pod_request(spec)} if node and not ended else {})
         owner = training_job_uid(obj)
-        if owner is not None:
-            self._owner_of[uid] = owner, namespace
-            self._records[owner].children[namespace].pods[uid] = training_pod(obj)
-            self._refresh(owner)
+        if owner is None:
+            if uid in self._owner_of:  # somebody took its labels away
+                self._forget_child(uid)
+            orphan = held_pod(obj)
+            self._held_pods.put_orphans(uid, () if orphan is None else (orphan,))
+            return
+        self._owner_of[uid] = owner, namespace
+        self._records[owner].children[namespace].pods[uid] = training_pod(obj)
+        self._refresh(owner)
+
+    def _observe_power(self, obj: JsonObject) -> None:
+        news = self._powers.put(obj)
+        owners = dict.fromkeys(self._owner_of[pod][0] for pod in news.ended_pods if pod in self._owner_of)
+        if news.of_node:
+            owners |= dict.fromkeys(self._jobs_on_nodes.on(obj["metadata"]["name"]))
+        for uid in owners:
+            self._refresh(uid)
+
+    def take_telemetry(self, poll: Poll) -> None:
+        """Take in what Prometheus answered, or that it did not; few of the jobs with news are told in each cycle."""
+        for uid in self._telemetry.take(poll):
+            self._refresh(uid)
+        now = self._clock()
+        nodes = {node.name: node for node in self._usage.nodes()}
+        context = Context(now, nodes, self._policy, poll.problem, poll.asked_at)
+        running = (self._view(uid) for uid, phase in self._phases.items() if phase is Phase.RUNNING)
+        self._tellings.news((job.uid for job in running if job is not None and wants_report(job, context)), now)
+        self._wake()
 
     def _refresh_on(self, node: str) -> None:
         for uid in self._jobs_on_nodes.on(node):
@@ -239,6 +285,9 @@ class ClusterState:
         if isinstance(action, NodeAction):
             self._powers.assume(action)
             return
+        if isinstance(action, (ReleasePod, ReleaseOrphan)):
+            self._held_pods.begins(_released(action))
+            return
         uid = action.job.metadata.uid
         self._records[uid].assume(action)
         self._refresh(uid)
@@ -256,6 +305,12 @@ class ClusterState:
                 self.observe(Kind(kind), obj)
         if isinstance(action, NodeAction):
             self._powers.settle(action)
+            self._wake()
+            return
+        if isinstance(action, (ReleasePod, ReleaseOrphan)):
+            self._held_pods.is_done(_released(action))
+            if not found:
+                self.forget(Kind.POD, _released(action))
             self._wake()
             return
         uid = action.job.metadata.uid
@@ -285,6 +340,9 @@ class ClusterState:
         if isinstance(action, NodeAction):
             self._powers.reject(action, self._clock())
             return
+        if isinstance(action, (ReleasePod, ReleaseOrphan)):
+            self._held_pods.failed(_released(action), self._clock())
+            return
         uid = action.job.metadata.uid
         record = self._records[uid]
         record.reject(action, invalid, forbidden)
@@ -305,6 +363,12 @@ class ClusterState:
         for uid in self._timers.pop_due(now):
             if uid in self._records:
                 self._refresh(uid, now)
+        for pod in self._held_pods.rested(now):
+            if pod in self._owner_of:
+                self._refresh(self._owner_of[pod][0], now)
+        for uid in self._tellings.take(now):
+            if uid in self._records:
+                self._refresh(uid, now)
         explanations = max_actions if max_explanations is None else max_explanations
         changed = [self._view(uid) for uid in self._changed]
         self._changed = {}
@@ -322,6 +386,9 @@ class ClusterState:
             policy=self._policy,
             powers=self._powers.views(now),
             gpus_per_second=self._pace.gpus_per_second(now),
+            orphans=self._held_pods.orphans(max_actions) if self._jobs_listed else (),
+            telemetry_problem=self._telemetry.problem,
+            telemetry_asked_at=self._telemetry.asked_at,
         )
 
     @property
@@ -347,8 +414,28 @@ class ClusterState:
 
     def seconds_to_next_due(self) -> float | None:
         """Return when time alone calls for the next cycle, or None if it never does."""
-        due = min((d for d in (self._timers.next(), self._powers.next_due()) if d is not None), default=None)
-        return max(due - self._clock(), 0.0) if due is not None else None
+        now = self._clock()
+        times = (
+            self._timers.next(),
+            self._powers.next_due(),
+            self._held_pods.next_due(),
+            self._tellings.next_due(now),
+        )
+        due = min((time for time in times if time is not None), default=None)
+        return max(due - now, 0.0) if due is not None else None
+
+    def lost_pods(self) -> tuple[str, ...]:
+        """Return the UIDs of held pods that are over, as it seems, without a last word."""
+        return self._telemetry.lost_pods()
+
+    def namespace_of_job(self, uid: str) -> str | None:
+        """Return the namespace of a TrainingJob; None if there is none of that UID."""
+        record = self._records.get(uid)
+        return record.job.metadata.namespace if record is not None and record.job is not None else None
+
+    def namespace_of_pod(self, uid: str) -> str | None:
+        """Return the namespace of a training pod; None if there is none of that UID."""
+        return self._owner_of[uid][1] if uid in self._owner_of else None
 
     def reserved_watts(self) -> float:
         """Return the most that all GPUs with an agent may draw, what is not confirmed yet included."""
@@ -366,7 +453,23 @@ class ClusterState:
         if record is None or record.job is None:
             return None
         rank = self._priorities.rank(record.job.spec.priority_class)
-        return record.view(uid, rank, self._policy.aging_seconds, self._powers.held)
+        view = record.view(uid, rank, self._policy.aging_seconds, self._powers.held)
+        if view is None:
+            return None
+        held = [pod for pod in view.pods if pod.held]
+        telemetry = self._telemetry.of(uid)
+        if not held and telemetry is None:
+            return view
+        words = {pod.uid: self._powers.word(pod.node, pod.uid) for pod in held if pod.node is not None}
+        return replace(
+            view,
+            releasing=frozenset(pod.uid for pod in held if not self._held_pods.is_free(pod.uid)),
+            agents_words={pod: word for pod, word in words.items() if word is not None},
+            metered_nodes=frozenset(p.node for p in held if p.node is not None and self._powers.has_agent(p.node)),
+            known_readings=self._telemetry.known(uid),
+            unheard=self._telemetry.unheard(uid),
+            telemetry=telemetry,
+        )
 
     def _refresh(self, uid: str, now: float | None = None) -> None:
         """Derive everything that depends on one job anew: its lane, its reservation, when it is due."""
@@ -376,6 +479,10 @@ class ClusterState:
             self._drop(uid, record)
             return
         now = self._clock() if now is None else now
+        self._telemetry.miss(uid, unheard(job, now, self._policy), now)
+        if job.unheard != self._telemetry.unheard(uid):
+            job = replace(job, unheard=self._telemetry.unheard(uid))
+        self._held_pods.put_orphans(uid, record.held_pods(besides=job.namespace))
         forgets_at = record.forget_growth(job, now, self._policy.retry_max_seconds)
         if forgets_at is not None and record.grown is None:
             job, forgets_at = self._view(uid) or job, None
@@ -386,13 +493,15 @@ class ClusterState:
         if record.rests_until is not None and record.rests_until <= now:
             record.rests_until = None
         deleting = job.job.metadata.deletion_timestamp is not None
-        idle = deleting or record.assumed is not None or record.rests_until is not None
-        waits = not idle and wants_place(job, now)
+        idle = record.assumed is not None or record.rests_until is not None
+        waits = not idle and not deleting and wants_place(job, now)
         if waits:
             self._waiting.put(job)
         else:
             self._waiting.remove(uid)
-        if not idle and (not waits or job.workloads):
+        if job.job.status.phase is not Phase.RUNNING:
+            self._tellings.forget(uid)
+        if not idle and (is_accounted(job) or (not deleting and (not waits or job.workloads))):
             self._changed[uid] = None
         else:
             self._changed.pop(uid, None)
@@ -407,5 +516,12 @@ class ClusterState:
         self._changed.pop(uid, None)
         self._timers.set(uid, None)
         self._phases.pop(uid, None)
-        if record.is_childless:
+        self._telemetry.forget(uid)
+        self._tellings.forget(uid)
+        self._held_pods.put_orphans(uid, record.held_pods(leaving=record.unreadable))
+        if record.is_childless and not record.unreadable:
             del self._records[uid]
+
+
+def _released(action: ReleasePod | ReleaseOrphan) -> str:
+    return action.orphan.uid if isinstance(action, ReleaseOrphan) else action.pod_uid

@@ -8,15 +8,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from ballast.api.finalreading import FinalReading, Joules
 from ballast.api.labels import NODE_LABELS
 from ballast.api.nodepower import InvalidNodePower, NodePower
-from ballast.api.nodestatus import GpuStatus, NodePowerStatus
+from ballast.api.nodestatus import EndedPod, GpuStatus, NodePowerStatus
 from ballast.decide.actions import NodeAction
 from ballast.decide.operating_point import reserved_watts
 from ballast.decide.snapshot import Ask, HeldGpu, NodeView
 from ballast.observe.timers import Timers, retry_delay
+
+MAX_POD_JOULES = 1e15
+
+
+class News(NamedTuple):
+    """Whom a NodePower concerns that came in.
+
+    Attributes:
+        of_node: the jobs on the node, because its GPUs or their holders are others than before, or its agent came.
+        ended_pods: these pods, by UID: the agent says something new of what they used.
+    """
+
+    of_node: bool
+    ended_pods: tuple[str, ...]
 
 
 class NodePowers:
@@ -33,6 +48,8 @@ class NodePowers:
         self._asks_of_job: dict[str, tuple[Ask, ...]] = {}
         self._asks_on_node: dict[str, dict[str, tuple[Ask, ...]]] = defaultdict(dict)  # node -> job -> asks
         self._held: dict[str, dict[str, tuple[HeldGpu, ...]]] = {}  # node -> pod -> GPUs
+        self._ended: dict[str, dict[str, FinalReading]] = {}  # node -> pod -> what it used
+        self._agents: set[str] = set()
         self._reserved: dict[str, float] = {}
         self._changed: dict[str, None] = {}
         self._under_way: set[str] = set()
@@ -58,8 +75,8 @@ class NodePowers:
         self._reserved.pop(name, None)
         self._failures.pop(name, None)
 
-    def put(self, obj: Mapping[str, Any]) -> bool:
-        """Take in a NodePower; return whether its GPUs or their holders are others than before."""
+    def put(self, obj: Mapping[str, Any]) -> News:
+        """Take in a NodePower; return whom it concerns."""
         name = obj["metadata"]["name"]
         try:
             power = NodePower.parse(obj)
@@ -69,15 +86,31 @@ class NodePowers:
             self._powers.pop(name, None)
         else:
             self._powers[name] = power
-        before = self._held.get(name, {})
-        self._held[name] = _held(power.status if power is not None else NodePowerStatus())
+        status = power.status if power is not None else NodePowerStatus()
+        before, spoke = self._held.get(name, {}), self.has_agent(name)
+        self._held[name] = _held(status)
+        if status.agent is not None:
+            self._agents.add(name)
+        else:
+            self._agents.discard(name)
+        told = self._ended.get(name, {})
+        ended = {pod.uid: _reading(pod, told.get(pod.uid)) for pod in status.ended_pods}
+        if ended:
+            self._ended[name] = ended
+        else:
+            self._ended.pop(name, None)
         self._mark(name)
-        return before != self._held[name]
+        return News(
+            of_node=before != self._held[name] or spoke != self.has_agent(name),
+            ended_pods=tuple(uid for uid, reading in ended.items() if reading is not told.get(uid)),
+        )
 
     def remove(self, name: str) -> None:
         """Take in that a NodePower is deleted."""
         self._powers.pop(name, None)
         self._held.pop(name, None)
+        self._ended.pop(name, None)
+        self._agents.discard(name)
         self._mark(name)
 
     def ask(self, job: str, asks: tuple[Ask, ...]) -> None:
@@ -147,6 +180,14 @@ class NodePowers:
         """Return the GPUs that a node's agent has seen a pod hold."""
         return self._held.get(node, {}).get(pod, ())
 
+    def has_agent(self, node: str) -> bool:
+        """Return whether a node's agent has told of itself, so that it will tell what pods used that end there."""
+        return node in self._agents
+
+    def word(self, node: str, pod: str) -> FinalReading | None:
+        """Return what a node's agent says that a pod used which has ended there; None while it says nothing."""
+        return self._ended.get(node, {}).get(pod)
+
     def reserved_watts(self) -> float:
         """Return the most that all GPUs with an agent may draw, what is not confirmed yet included."""
         return sum(self._reserved.values())
@@ -178,3 +219,13 @@ def _held(status: NodePowerStatus) -> dict[str, tuple[HeldGpu, ...]]:
         for uid in pods:
             held[uid] = (*held[uid], HeldGpu(gpu.uuid, found, enforced, gpu.problem, shared=len(pods) > 1))
     return dict(held)
+
+
+def _reading(pod: EndedPod, known: FinalReading | None) -> FinalReading:
+    if known is not None and known.at == pod.at.timestamp():
+        return known
+    joules = {each.component: Joules(each.active_joules, each.idle_joules, each.source) for each in pod.used}
+    # What no pod can have used would make a sum that no status can hold, and keep the pod.
+    return FinalReading(
+        pod.at.timestamp(), {name: used for name, used in joules.items() if used.total <= MAX_POD_JOULES}
+    )

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
+from ballast.api import exporter, finalreading
 from ballast.api.labels import (
     ATTEMPT_LABEL,
     COMPLETION_INDEX,
@@ -38,6 +38,7 @@ from ballast.decide.snapshot import (
     Workload,
 )
 from ballast.errors import UserError
+from ballast.observe.pod_ends import began, ended_at, ended_before, last_words, seconds
 from ballast.observe.priorities import PriorityClass
 
 JsonObject = Mapping[str, Any]
@@ -106,14 +107,21 @@ def _container_request(container: JsonObject) -> dict[str, int]:
     return {**resources(declared.get("limits")), **resources(declared.get("requests"))}
 
 
-def gang_request(job: TrainingJob) -> GangRequest:
+NO_RESOURCES: Resources = {}
+
+
+def gang_request(job: TrainingJob, sidecar: Resources = NO_RESOURCES) -> GangRequest:
     """Return what the job's gang asks of the cluster.
+
+    Args:
+        job: the job.
+        sidecar: what the exporter asks for in each pod that carries one.
 
     Raises:
         UnsupportedTemplate: the template asks for what placement cannot honour yet; names field and remedy.
     """
     try:
-        request = _gang_request(job)
+        request = _gang_request(job, sidecar)
         hash(request)
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         # The API server keeps whatever stands in a template: one job's mistake must not stop the others.
@@ -124,7 +132,7 @@ def gang_request(job: TrainingJob) -> GangRequest:
     return request
 
 
-def _gang_request(job: TrainingJob) -> GangRequest:
+def _gang_request(job: TrainingJob, sidecar: Resources) -> GangRequest:
     spec: JsonObject = job.spec.template["spec"]
     for labels in ("labels", "annotations"):
         ((job.spec.template.get("metadata") or {}).get(labels) or {}).items()
@@ -146,16 +154,36 @@ def _gang_request(job: TrainingJob) -> GangRequest:
             "spec.template.spec.resourceClaims: dynamic resource allocation is not supported yet; "
             f"ask for {GPU} in the trainer's limits"
         )
+    _check_names(spec)
     required = (affinity.get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    per_pod = pod_request(spec)
+    # It runs from the first to the last; where the pod asks as a whole, the exporter is a part of that.
+    if exporter.is_carried_by(spec) and not spec.get("resources"):
+        per_pod = add(per_pod, sidecar)
     return GangRequest(
         replicas=job.spec.replicas,
-        per_pod=tuple(sorted(pod_request(spec).items())),
+        per_pod=tuple(sorted(per_pod.items())),
         node_selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
         node_terms=tuple(_term(term) for term in required.get("nodeSelectorTerms") or ()),
         tolerations=tuple(_toleration(toleration) for toleration in spec.get("tolerations") or ()),
         objective=job.spec.energy.objective,
         max_slowdown_percent=job.spec.energy.max_slowdown_percent,
     )
+
+
+def _check_names(spec: JsonObject) -> None:
+    """Refuse what the exporter is called, also where pods get none: it may come before the job begins."""
+    for field, names in (
+        ("initContainers", {exporter.CONTAINER}),
+        ("containers", {exporter.CONTAINER}),
+        ("volumes", exporter.VOLUMES),
+    ):
+        for each in spec.get(field) or ():
+            if each.get("name") in names:
+                raise UnsupportedTemplate(
+                    f"spec.template.spec.{field}[{each['name']}]: the name is that of what Ballast adds to the pod; "
+                    "choose another name"
+                )
 
 
 def _term(term: JsonObject) -> SelectorTerm:
@@ -231,7 +259,9 @@ def training_pod(pod: JsonObject) -> Pod:
     gates = [gate["name"] for gate in spec.get("schedulingGates") or ()]
     position = gates.index(PLACEMENT_GATE) if PLACEMENT_GATE in gates else None
     exit_code, message = _trainer_end(status)
-    deleted_at = metadata.get("deletionTimestamp")
+    deleted_at, grace = metadata.get("deletionTimestamp"), metadata.get("deletionGracePeriodSeconds")
+    finalizers = metadata.get("finalizers") or ()
+    held = finalreading.FINALIZER in finalizers
     return Pod(
         uid=metadata["uid"],
         name=metadata["name"],
@@ -239,7 +269,7 @@ def training_pod(pod: JsonObject) -> Pod:
         attempt=int(metadata["labels"][ATTEMPT_LABEL]),
         node=spec.get("nodeName"),
         phase=status.get("phase") or "Pending",
-        deleting=deleted_at is not None,
+        deleting=deleted_at is not None and not ended_before(status, seconds(deleted_at) - (grace or 0)),
         gate_position=position,
         affinity=spec.get("affinity") if position is not None else None,
         request=tuple(sorted(pod_request(spec).items())) if position is not None else None,
@@ -248,7 +278,13 @@ def training_pod(pod: JsonObject) -> Pod:
         disruption=_disruption(status),
         stuck=_stuck(status) if status.get("phase", "Pending") == "Pending" else None,
         # The API server writes the moment at which the grace is over, not that of the request.
-        grace_over_at=datetime.fromisoformat(deleted_at).timestamp() if deleted_at is not None else None,
+        grace_over_at=seconds(deleted_at) if deleted_at is not None else None,
+        forced=deleted_at is not None and grace == 0,
+        held=held,
+        finalizer_position=finalizers.index(finalreading.FINALIZER) if held else 0,
+        began=began(status),
+        ended_at=ended_at(status),
+        last_words=last_words(metadata, status),
     )
 
 

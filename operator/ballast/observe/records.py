@@ -18,13 +18,14 @@ from ballast.decide.actions import (
     CreateObjects,
     Expire,
     JobAction,
+    ReleasePod,
     StopAttempt,
     Ungate,
     WriteStatus,
 )
 from ballast.decide.ends import avoided
 from ballast.decide.resources import Resources
-from ballast.decide.snapshot import GangRequest, HeldGpu, Job, Pod, PodSize, Workload
+from ballast.decide.snapshot import GangRequest, HeldGpu, Job, Orphan, Pod, PodSize, Workload
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class Record:
         grown: what one of its pods asks for in fact, if the API server made it larger than the template.
         grown_at: when that was last seen; seconds since the epoch.
         assumed: the status that is being written.
+        unreadable: the job exists and cannot be read.
         refused_pods: the attempt, and what the API server said when it was asked why pods are missing.
         failures: actions that failed in a row.
         rests_until: no action before; seconds since the epoch.
@@ -56,6 +58,7 @@ class Record:
     grown_at: float | None = None
     children: dict[str, Children] = field(default_factory=lambda: defaultdict(Children))
     assumed: TrainingJobStatus | None = None
+    unreadable: bool = False
     creating: bool = False
     refused_objects: str | None = None
     refused_pods: tuple[int, str] | None = None
@@ -79,6 +82,21 @@ class Record:
         """Whether nothing exists of the job."""
         return not any(children.workloads or children.pods for children in self.children.values())
 
+    def held_pods(self, *, besides: str | None = None, leaving: bool = False) -> list[Orphan]:
+        """Return the pods that carry Ballast's finalizer.
+
+        Args:
+            besides: the namespace whose pods are left out.
+            leaving: whether to return those only that are being deleted.
+        """
+        return [
+            Orphan(namespace, pod.name, pod.uid, pod.finalizer_position)
+            for namespace, children in self.children.items()
+            if namespace != besides
+            for pod in children.pods.values()
+            if pod.held and (pod.grace_over_at is not None or not leaving)
+        ]
+
     def assume(self, action: JobAction) -> None:
         """Count an action as done while it is under way."""
         match action:
@@ -94,6 +112,8 @@ class Record:
                 self.removing |= {action.job.metadata.uid}
             case AskForRefusal():
                 self.refused_pods = self.latest_attempt, ""
+            case ReleasePod():
+                pass  # `HeldPods` counts these: the job goes on whatever becomes of them
 
     def drop_assumption(self, action: JobAction) -> None:
         """Count an action as no longer under way; whether it was done, what is observed tells."""
@@ -108,7 +128,7 @@ class Record:
                 self.removing -= {action.workload_uid}
             case Expire():
                 self.removing -= {action.job.metadata.uid}
-            case AskForRefusal():
+            case AskForRefusal() | ReleasePod():
                 pass
 
     def reject(self, action: JobAction, invalid: str | None, forbidden: str | None) -> None:
@@ -253,7 +273,9 @@ def reservation(job: Job) -> Mapping[str, Resources]:
 
 def nodes_of(job: Job) -> frozenset[str]:
     """Return the nodes whose changes concern the job."""
+    # Whether its node answers tells what a pod's silence means.
+    held = frozenset(pod.node for pod in job.pods if pod.held and pod.node is not None)
     if job.job.status.phase not in {Phase.PLACING, Phase.RUNNING, Phase.SUSPENDING}:
-        return frozenset()
+        return held
     bound = {pod.node for pod in job.own_pods if pod.node is not None}
-    return frozenset(bound.union(place.node for place in job.job.status.placement))
+    return held.union(bound, (place.node for place in job.job.status.placement))

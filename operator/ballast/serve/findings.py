@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from ballast.act import manifests
+from ballast.act.exporter_sidecar import ExporterSidecar
+from ballast.api import exporter as exporters
 from ballast.api.trainingjob import TrainingJob
 from ballast.kube import ApiRefused, KubeClient
 from ballast.serve.admission import Answer, Findings, Quota, Say
@@ -46,24 +48,33 @@ class AdmissionClient(KubeClient):
         return await self._request("POST", path, body, query=[("dryRun", "All"), ("fieldValidation", "Strict")])
 
 
-async def find_out(kube: Kube, job: TrainingJob) -> Findings:
+async def find_out(kube: Kube, job: TrainingJob, exporter: ExporterSidecar | None = None) -> Findings:
     """Ask the API server about a job; of what fails nothing is known.
+
+    Args:
+        kube: the API server.
+        job: the job.
+        exporter: what its pods will have beside the trainer, which quotas and policies concern as well.
 
     Raises:
         RetryableError: the API server is away or overloaded.
     """
     namespace = job.metadata.namespace
     async with asyncio.TaskGroup() as tasks:
-        pod = tasks.create_task(_pod(kube, job))
+        pod = tasks.create_task(_pod(kube, job, exporter))
         quotas = tasks.create_task(_quotas(kube, namespace))
         claims = {name: tasks.create_task(_exists(kube, namespace, name)) for name in _claims(job)}
     spec, answers = pod.result()
     return Findings(spec, answers, tuple(name for name, there in claims.items() if not there.result()), quotas.result())
 
 
-def pod_of(job: TrainingJob) -> JsonObject:
+def pod_of(job: TrainingJob, exporter: ExporterSidecar | None = None) -> JsonObject:
     """Return a pod of the job's first attempt."""
-    template = manifests.workload(job, 1)["spec"]["template"]
+    template = manifests.workload(job, 1, exporter=exporter)["spec"]["template"]
+    containers = template["spec"].get("initContainers")
+    if containers:
+        # Ours last: errors name containers by their place, and people look it up in their own template.
+        containers.sort(key=lambda each: each.get("name") == exporters.CONTAINER)
     metadata = {
         **template["metadata"],
         "generateName": f"{manifests.attempt_name(job, 1)}-0-",
@@ -72,11 +83,13 @@ def pod_of(job: TrainingJob) -> JsonObject:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 
 
-async def _pod(kube: Kube, job: TrainingJob) -> tuple[JsonObject | None, tuple[Answer, ...]]:
+async def _pod(
+    kube: Kube, job: TrainingJob, exporter: ExporterSidecar | None
+) -> tuple[JsonObject | None, tuple[Answer, ...]]:
     """Ask for a pod; where only a reference is missing, ask again without, to hear of all else in the same answer."""
     path = f"/api/v1/namespaces/{job.metadata.namespace}/pods"
     try:
-        pod = pod_of(job)
+        pod = pod_of(job, exporter)
     except (AttributeError, KeyError, TypeError):
         return None, ()  # not the shape of a template, which is said without the API server
     answers: list[Answer] = []

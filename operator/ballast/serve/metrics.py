@@ -77,6 +77,12 @@ class Metrics:
             "When the webhook's serving certificate expires, in seconds since the epoch; 0 without a webhook",
             registry=self.registry,
         )
+        self._polls = Counter(
+            "ballast_telemetry_polls",
+            "Times that Prometheus was asked for everything; failed if an answer was missing",
+            ["result"],
+            registry=self.registry,
+        )
         self._invalid = Counter(
             "ballast_invalid_trainingjobs", "TrainingJobs that could not be read", registry=self.registry
         )
@@ -116,6 +122,10 @@ class Metrics:
     def count_action(self, action: str, succeeded: bool) -> None:
         """Count one action's end."""
         self._actions.labels(action, "done" if succeeded else "failed").inc()
+
+    def count_poll(self, succeeded: bool) -> None:
+        """Count one time that Prometheus was asked."""
+        self._polls.labels("done" if succeeded else "failed").inc()
 
     def count_dropped_event(self) -> None:
         """Count one event that was not sent."""

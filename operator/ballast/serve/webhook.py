@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from aiohttp import web
 
+from ballast.act.exporter_sidecar import ExporterSidecar
 from ballast.api.trainingjob import InvalidTrainingJob, TrainingJob
 from ballast.errors import BallastError, UserError
 from ballast.serve.admission import MAX_WARNING_LENGTH, Verdict, judge
@@ -47,6 +48,7 @@ async def serve_webhook(
     *,
     refresh_seconds: float = REFRESH_SECONDS,
     names: tuple[str, ...] = (),
+    exporter: ExporterSidecar | None = None,
     on_request: Callable[[str, str, int], None] = lambda verb, resource, status: None,
     on_review: Callable[[str], None] = lambda result: None,
     on_certificate: Callable[[float], None] = lambda expires: None,
@@ -60,6 +62,7 @@ async def serve_webhook(
         certificate_seconds: how long the serving certificate is valid; it is renewed after two thirds of that.
         refresh_seconds: how often the certificates are looked at.
         names: further DNS names by which it is called.
+        exporter: what pods will have beside the trainer.
         on_request: told the verb, resource and status of each request to the API server.
         on_review: told `allowed`, `refused` or `unknown` of each review.
         on_certificate: told when the serving certificate expires, in seconds since the epoch.
@@ -78,7 +81,9 @@ async def serve_webhook(
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(keeper.run())
                 await keeper.ready.wait()
-                tasks.create_task(listen(application(Reviewer(kube, on_review)), host, port, keeper.context))
+                tasks.create_task(
+                    listen(application(Reviewer(kube, on_review, exporter=exporter)), host, port, keeper.context)
+                )
         except ExceptionGroup as group:
             raise group.exceptions[0] from group  # so that a UserError reaches the command line as one
     raise AssertionError("a task group with tasks that never end has ended")
@@ -91,6 +96,7 @@ class Reviewer:
         kube: the API server.
         on_review: told the result of each.
         review_seconds: how long finding out may take.
+        exporter: what pods will have beside the trainer.
     """
 
     def __init__(
@@ -98,7 +104,9 @@ class Reviewer:
         kube: Kube,
         on_review: Callable[[str], None] = lambda result: None,
         review_seconds: float = REVIEW_SECONDS,
+        exporter: ExporterSidecar | None = None,
     ) -> None:
+        self._exporter = exporter
         self._kube = kube
         self._on_review = on_review
         self._review_seconds = review_seconds
@@ -129,7 +137,7 @@ class Reviewer:
             return Verdict(warnings=(f"this version of the operator cannot read it: {error}"[:MAX_WARNING_LENGTH],))
         try:
             async with asyncio.timeout(self._review_seconds), self._slots:
-                verdict = judge(job, await find_out(self._kube, job))
+                verdict = judge(job, await find_out(self._kube, job, self._exporter))
         except* (BallastError, TimeoutError) as group:
             logger.info(
                 "a TrainingJob was let through unseen",

@@ -9,8 +9,7 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from ballast.api.agentserving import CA_FILE, HOST_VARIABLE, MOUNT_PATH, PORT_VARIABLE, TOKEN_FILE
-from ballast.api.agentserving import READINGS_PATH
+from ballast.api.agentserving import CA_FILE, HOST_VARIABLE, MOUNT_PATH, PORT_VARIABLE, READINGS_PATH, TOKEN_FILE
 from tests.cluster import Cluster
 from tests.e2e.agents import Agents
 from tests.e2e.kube import JsonObject

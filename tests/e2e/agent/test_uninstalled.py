@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ballast.api.finalreading import FINALIZER
 from tests.cluster import Cluster
 from tests.cluster.helm import CHART, POD_SECURITY, RELEASE, helm, real_agents
 from tests.e2e.agent.conftest import GpuSite
@@ -67,6 +68,7 @@ def test_in_the_middle_of_a_job(v100: GpuSite, cluster: Cluster, kube: Kube, nam
     namespace.submit(gpu_job("train", v100.node, watts=150))
     v100.wait_until_capped(150)
     namespace.wait_for_phase("train", "Running")
+    assert _is_held(namespace), "its pod is kept for the ledger, or nothing is proven"
 
     _uninstall(cluster)
 
@@ -74,3 +76,11 @@ def test_in_the_middle_of_a_job(v100: GpuSite, cluster: Cluster, kube: Kube, nam
     assert _left(kube) == []
     [pod] = kube.list(namespace.pods_path)
     assert pod["status"]["phase"] == "Running", "training goes on"
+    assert not _is_held(namespace)
+    namespace.delete_job("train")
+    namespace.wait_until_gone()
+
+
+def _is_held(namespace: Namespace) -> bool:
+    [pod] = namespace.kube.list(namespace.pods_path)
+    return FINALIZER in pod["metadata"].get("finalizers", ())

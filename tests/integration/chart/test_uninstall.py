@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from ballast.api.finalreading import FINALIZER
+from ballast.api.labels import JOB_UID_LABEL
 from ballast.kube import KubeClient
 from ballast.uninstall import uninstall
 from tests.cluster import Cluster
@@ -21,11 +23,13 @@ from tests.cluster.gpu_nodes import KWOK_LABEL, KWOK_TAINT
 from tests.cluster.helm import rendered
 from tests.e2e.bound_tokens import kubeconfig_with, token
 from tests.e2e.kube import JsonObject, Kube, Refused
+from tests.e2e.namespace import Namespace
 from tests.e2e.operators import OPERATOR_NAMESPACE, Operators
 from tests.e2e.rights import granted, may
 
 ACCOUNT = "ballast-uninstall"
 NODES = ("a40-0", "a40-1")
+OTHERS = "example.com/other"
 NODE_POWERS = "/apis/ballast.dev/v1alpha1/nodepowers"
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{OPERATOR_NAMESPACE}/deployments"
 SECRETS = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/secrets"
@@ -34,10 +38,11 @@ RIGHTS = {
     "patch nodepowers.ballast.dev",
     "delete nodepowers.ballast.dev",
     "list nodes",
+    "list pods",
+    "patch pods",
 }
 RIGHTS_IN_ITS_NAMESPACE = {
     "patch deployments.apps/scale ballast-operator",
-    "list pods",
     "get secrets ballast-webhook",
     "delete secrets ballast-webhook",
 }
@@ -129,6 +134,19 @@ def operator(cluster: Cluster, kube: Kube) -> Iterator[None]:
 
 
 @pytest.fixture
+def held_pod(namespace: Namespace, kube: Kube) -> Iterator[str]:
+    """The path of a pod of a job's that ends, and is kept for the ledger; and for somebody else, too."""
+    metadata = {"name": "held", "labels": {JOB_UID_LABEL: "gone"}, "finalizers": [OTHERS, FINALIZER]}
+    containers = [{"name": "trainer", "image": "example.com/trainer:1"}]
+    gate = [{"name": "example.com/never"}]
+    pods = f"/api/v1/namespaces/{namespace.name}/pods"
+    kube.create(pods, {"metadata": metadata, "spec": {"containers": containers, "schedulingGates": gate}})
+    yield f"{pods}/held"
+    if kube.find(f"{pods}/held") is not None:
+        kube.merge(f"{pods}/held", {"metadata": {"finalizers": None}})
+
+
+@pytest.fixture
 def as_uninstaller(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A kubeconfig of the service account that exists only while a release goes; it is the process' own."""
     lent = [each for (_, name), each in rendered().items() if name == ACCOUNT and each["kind"] != "Job"]
@@ -172,6 +190,14 @@ async def test_a_node_that_does_not_answer_keeps_everything_where_it_is(agents: 
     spec: dict[str, Any] = kube.get(f"{NODE_POWERS}/{NODES[1]}")["spec"]
     assert not spec.get("pods")
     assert spec.get("freeGpus", "Leave") == "Leave"
+
+
+@pytest.mark.usefixtures("operator", "as_uninstaller", "agents")
+async def test_no_pod_waits_any_more_for_its_last_reading_to_be_kept(held_pod: str, kube: Kube) -> None:
+    kube.delete(held_pod)
+    async with await KubeClient.connect() as client:
+        assert await uninstall(client, OPERATOR_NAMESPACE, timeout_seconds=60) == 0
+    assert kube.get(held_pod)["metadata"]["finalizers"] == [OTHERS]
 
 
 def _operators(kube: Kube) -> list[JsonObject]:

@@ -11,10 +11,22 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from ballast.api.exporter import CONTAINER
 from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX
 from ballast.observe.cluster_state import Kind
 from ballast.observe.parsing import node_is_ready, pod_request, resources
-from tests.property.observe.store import JsonObject, Store, conditions_of, has_ended, index_of, is_leaving, owner_of
+from tests.builders import NOW
+from tests.property.observe.ledgers import reading_of
+from tests.property.observe.store import (
+    JsonObject,
+    Store,
+    conditions_of,
+    has_ended,
+    index_of,
+    is_leaving,
+    owner_of,
+    waits_for_finalizers,
+)
 
 KILLED = 143
 
@@ -39,6 +51,14 @@ class Controllers(Store):
         self.failed: set[str] = set()
         """UIDs of Jobs of which a pod has failed."""
         self._succeeded: dict[str, set[int]] = defaultdict(set)
+        self.silent: set[str] = set()
+        """UIDs of pods whose exporter says nothing at its end."""
+        self.agents_speak = True
+        """Whether agents tell what pods used."""
+        self.began: dict[str, str | None] = {}
+        """Pods of which a container ran, with their TrainingJobs."""
+        self.entered: dict[str, JsonObject] = {}
+        """By UID: the pods that are in a ledger."""
         self.created: dict[str, set[int]] = defaultdict(set)
         """By UID of a Job: the indexes for which there was a pod."""
 
@@ -57,6 +77,8 @@ class Controllers(Store):
             verb = self._pods_next(pod) if owner_of(pod) is not None else None
             if verb is not None:
                 possible.append((verb, uid))
+            if self._agent_may_tell(pod):
+                possible.append(("tell", uid))
         return possible
 
     def step(self, verb: str, uid: str, *, well: bool = True) -> None:
@@ -150,6 +172,8 @@ class Controllers(Store):
             "namespace": job["metadata"]["namespace"],
             "labels": {**template["metadata"]["labels"], COMPLETION_INDEX: str(index)},
             "ownerReferences": [{"kind": "Job", "uid": uid}],
+            "finalizers": template["metadata"].get("finalizers", []),
+            "creationTimestamp": self.moment(),
         }
         self.create(Kind.POD, {"metadata": metadata, "spec": template["spec"], "status": {"phase": "Pending"}})
 
@@ -157,6 +181,8 @@ class Controllers(Store):
 
     def _pods_next(self, pod: JsonObject) -> str | None:
         name, phase = pod["spec"].get("nodeName"), pod["status"]["phase"]
+        if waits_for_finalizers(pod) and (has_ended(pod) or name is None):
+            return None
         orphan = not any(o["uid"] in self.objects[Kind.JOB] for o in pod["metadata"]["ownerReferences"])
         if orphan and not is_leaving(pod):
             return "collect"
@@ -183,7 +209,10 @@ class Controllers(Store):
                 self.own_failures.add((owner_of(pod), attempt_of(pod)))
                 self.pod_status(pod, phase="Pending", containerStatuses=[{"name": "trainer", "state": waiting}])
             case "start":
-                self.pod_status(pod, phase="Running", containerStatuses=[])
+                self.began[pod["metadata"]["uid"]] = owner_of(pod)
+                self.pod_status(pod, phase="Running", containerStatuses=[{"name": "trainer", "state": {"running": {}}}])
+            case "tell":
+                self._agent_tells(pod)
             case "end":
                 if not well:
                     self.own_failures.add((owner_of(pod), attempt_of(pod)))
@@ -221,8 +250,42 @@ class Controllers(Store):
 
     def _ends(self, pod: JsonObject, code: int) -> None:
         self._is_over(pod, failed=code != 0)
-        ended = [{"name": "trainer", "state": {"terminated": {"exitCode": code}}}]
-        self.pod_status(pod, phase="Failed" if code else "Succeeded", containerStatuses=ended)
+        words = reading_of(pod, NOW + self.now).encode() if pod["metadata"]["uid"] in self.began else ""
+        said = "" if pod["metadata"]["uid"] in self.silent else words
+        exporter = {"terminated": {"exitCode": 0, "finishedAt": self.moment(), "message": said}}
+        ended = {"terminated": {"exitCode": code, "finishedAt": self.moment()}}
+        self.pod_status(
+            pod,
+            phase="Failed" if code else "Succeeded",
+            containerStatuses=[{"name": "trainer", "state": ended}] if words else [],
+            initContainerStatuses=[{"name": CONTAINER, "state": exporter}] if words else [],
+        )
+
+    def _agent_may_tell(self, pod: JsonObject) -> bool:
+        """Return whether the agent of a pod's node has something new to say of it."""
+        node, uid = pod["spec"].get("nodeName") or "", pod["metadata"]["uid"]
+        power, machine = self.find(Kind.NODE_POWER, node), self.find(Kind.NODE, node)
+        if (
+            not self.agents_speak
+            or power is None
+            or machine is None
+            or not node_is_ready(machine)
+            or not has_ended(pod)
+        ):
+            return False
+        return uid in self.began and all(each["uid"] != uid for each in power["status"]["endedPods"])
+
+    def _agent_tells(self, pod: JsonObject) -> None:
+        power = self.named(Kind.NODE_POWER, pod["spec"]["nodeName"])
+        [(component, joules)] = reading_of(pod, 0).joules.items()
+        used = {"component": component.value, "activeJoules": joules.active, "idleJoules": joules.idle}
+        told = {
+            "uid": pod["metadata"]["uid"],
+            "at": self.moment(),
+            "used": [{**used, "source": joules.source.value}],
+        }
+        status = {**power["status"], "endedPods": [*power["status"]["endedPods"], told]}
+        self.update(Kind.NODE_POWER, {**power, "status": status})
 
     def _is_over(self, pod: JsonObject, *, failed: bool) -> None:
         [owner] = pod["metadata"]["ownerReferences"]

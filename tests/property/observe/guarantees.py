@@ -16,6 +16,7 @@ from ballast.decide.policy import Policy
 from ballast.observe.cluster_state import Kind
 from ballast.observe.parsing import pod_request, resources, training_pod
 from tests.builders import NOW
+from tests.property.observe import ledgers
 from tests.property.observe.controllers import attempt_of
 from tests.property.observe.store import JsonObject, has_ended, index_of, is_leaving, owner_of
 
@@ -27,11 +28,14 @@ HOLDING = frozenset({"Placing", "Running", "Suspending"})
 FOLLOWS = {
     "Pending": {"Queued", "Placing", "Suspended"},
     "Queued": {"Queued", "Placing", "Suspended"},
-    "Placing": {"Running", "Suspending", "Suspended", "Queued", "Succeeded", "Failed"},
-    "Running": {"Suspending", "Suspended", "Queued", "Succeeded", "Failed"},
-    "Suspending": {"Suspended", "Queued", "Succeeded", "Failed"},
-    "Suspended": {"Queued"},
+    "Placing": {"Placing", "Running", "Suspending", "Suspended", "Queued", "Succeeded", "Failed"},
+    "Running": {"Running", "Suspending", "Suspended", "Queued", "Succeeded", "Failed"},
+    "Suspending": {"Suspending", "Suspended", "Queued", "Succeeded", "Failed"},
+    "Suspended": {"Suspended", "Queued"},
+    "Succeeded": {"Succeeded"},
+    "Failed": {"Failed"},
 }
+"""Where the phase stays, something is told, or entered into the ledger."""
 
 
 def check_world(world: World) -> None:
@@ -124,10 +128,11 @@ def check_status(world: World, before: JsonObject, after: JsonObject) -> None:
     numbers = [attempt.number for attempt in new.attempts]
     assert numbers == sorted(set(numbers))
     was = old.attempts[-1].number if old.attempts else 0
-    admitted = new.phase == "Placing"
+    admitted = new.phase == "Placing" and old.phase != "Placing"
     assert (numbers[-1] if numbers else 0) == was + admitted
     assert (new.failures - old.failures) in {0, 1}
     assert new.active_seconds >= old.active_seconds
+    ledgers.check_entries(world, before, old, new)
     own = {attempt for uid, attempt in world.own_failures if uid == before["metadata"]["uid"]}
     assert new.failures <= len(own), f"{new.failures} failures are counted, {sorted(own)} were the trainer's own"
     holds = new.phase.value in HOLDING
@@ -153,3 +158,5 @@ def check_expiry(world: World, job: JsonObject) -> None:
     assert ttl is not None
     assert ended is not None
     assert ended.timestamp() + ttl <= NOW + world.now
+    for pod in world.children(Kind.POD, job["metadata"]["uid"]):
+        ledgers.check_release(world, pod)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from ballast.act.events import EventRecorder
 from ballast.act.executor import Executor
+from ballast.act.exporter_sidecar import ExporterSidecar
 from ballast.api.trainingjob import InvalidTrainingJob
 from ballast.decide.actions import Action
 from ballast.decide.cycle import Decision, decide
@@ -15,13 +16,14 @@ from ballast.decide.snapshot import Snapshot
 from ballast.errors import BallastError
 from ballast.kube import ApiRefused, KubeClient
 from ballast.observe.cluster_state import ClusterState, Kind
+from ballast.observe.parsing import resources
 from tests.builders import NOW
 from tests.property.observe.store import JsonObject
 from tests.property.observe.world import Outcome, World
 
 MAX_UNDER_WAY = 6
 
-LISTED = (Kind.PRIORITY_CLASS, Kind.NODE, Kind.POD, Kind.JOB, Kind.TRAINING_JOB)
+LISTED = (Kind.PRIORITY_CLASS, Kind.NODE, Kind.NODE_POWER, Kind.POD, Kind.JOB, Kind.TRAINING_JOB)
 """In the order of the operator's own lists."""
 
 
@@ -73,14 +75,22 @@ class Operator:
     def __init__(self, world: World) -> None:
         self._world = world
         self.invalid: list[InvalidTrainingJob] = []
-        self.state = ClusterState(clock=self._clock, on_invalid=self.invalid.append)
+        sidecar = ExporterSidecar("example.com/ballast-exporter:1")
+        self.state = ClusterState(
+            clock=self._clock, on_invalid=self.invalid.append, sidecar=resources(sidecar.requests)
+        )
         self.ended: list[Action] = []
         self.submitted = 0
         self._tasks = _Tasks()
         self._decided: tuple[Snapshot, Decision] | None = None
         kube = cast("KubeClient", world)
         self._executor = Executor(
-            kube, EventRecorder(kube), self._on_done, self._on_failed, cast("asyncio.TaskGroup", self._tasks)
+            kube,
+            EventRecorder(kube),
+            self._on_done,
+            self._on_failed,
+            cast("asyncio.TaskGroup", self._tasks),
+            exporter=sidecar,
         )
         for kind in LISTED:
             self.takes_list(kind, list(world.objects[kind].values()), world.version)
@@ -133,7 +143,7 @@ class Operator:
 
     def is_replaced(self) -> list[Task]:
         """Stop deciding, but for the requests that are on their way: those that no version or UID would stop."""
-        late = [task for task in self.under_way if task.asks in {"job", "ungate", "delete"}]
+        late = [task for task in self.under_way if task.asks in {"job", "ungate", "delete", "release"}]
         for task in self.under_way:
             if task not in late:
                 task.kill(Outcome.UNREACHED)

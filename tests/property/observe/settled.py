@@ -8,6 +8,7 @@ from ballast.decide.capacity import Capacity
 from ballast.decide.placement import Placement, place
 from ballast.observe.cluster_state import Kind
 from tests.builders import JobBuilder, NodeBuilder
+from tests.property.observe import ledgers
 from tests.property.observe.operated import Operator
 from tests.property.observe.store import conditions_of, has_ended
 from tests.property.observe.world import Outcome, World
@@ -81,6 +82,7 @@ def check(world: World, operator: Operator, requests: Mapping[str, JobBuilder], 
         for batch_job in world.children(Kind.JOB, uid):
             assert conditions_of(batch_job) & {"Failed", "Complete"}, f"{batch_job['metadata']['name']} is left"
             assert int(batch_job["metadata"]["labels"]["ballast.dev/attempt"]) >= latest
+    ledgers.check_end(world)
     for pod in world.objects[Kind.POD].values():
         assert has_ended(pod), f"{pod['metadata']['name']} is left"
     for seen in operator.state.snapshot(0, 10).nodes:

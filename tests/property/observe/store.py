@@ -10,7 +10,8 @@ from typing import Any
 
 from ballast.api.labels import COMPLETION_INDEX, JOB_UID_LABEL
 from ballast.kube import ApiRefused
-from ballast.observe.cluster_state import ENDED_POD_PHASES, Kind
+from ballast.observe.cluster_state import Kind
+from ballast.observe.pod_ends import ENDED_POD_PHASES
 from tests.builders import at, rfc3339
 
 JsonObject = dict[str, Any]
@@ -38,7 +39,13 @@ class Store:
         return before if before == obj else self._store(kind, "MODIFIED", obj)
 
     def remove(self, kind: Kind, uid: str) -> None:
-        """Let an object vanish."""
+        """Let an object vanish, or stay without any grace for as long as it has finalizers."""
+        found = self.objects[kind][uid]
+        if found["metadata"].get("finalizers"):
+            if found["metadata"].get("deletionGracePeriodSeconds") != 0:
+                times = {"deletionTimestamp": self.moment(), "deletionGracePeriodSeconds": 0}
+                self.update(kind, {**found, "metadata": {**found["metadata"], **times}})
+            return
         self._store(kind, "DELETED", self.objects[kind][uid])
         del self.objects[kind][uid]
 
@@ -80,7 +87,8 @@ class Store:
     def leaves(self, kind: Kind, obj: JsonObject, grace: float = 0.0) -> None:
         """Begin an object's deletion: it stays until whoever holds it is done."""
         if not is_leaving(obj):
-            metadata = {**obj["metadata"], "deletionTimestamp": self.moment(grace)}
+            times = {"deletionTimestamp": self.moment(grace), "deletionGracePeriodSeconds": grace}
+            metadata = {**obj["metadata"], **times}
             self.update(kind, {**obj, "metadata": metadata})
 
     def delete_pod(self, pod: JsonObject) -> None:
@@ -109,6 +117,12 @@ def is_leaving(obj: Mapping[str, Any]) -> bool:
 def has_ended(pod: Mapping[str, Any]) -> bool:
     """Return whether a pod's containers are done."""
     return pod["status"]["phase"] in ENDED_POD_PHASES
+
+
+def waits_for_finalizers(obj: Mapping[str, Any]) -> bool:
+    """Return whether nothing but its finalizers keeps an object."""
+    metadata = obj["metadata"]
+    return bool(metadata.get("finalizers")) and metadata.get("deletionGracePeriodSeconds") == 0
 
 
 def conditions_of(obj: Mapping[str, Any]) -> set[str]:

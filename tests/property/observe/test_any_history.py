@@ -1,8 +1,9 @@
 """Over any history the guarantees hold: users, the cluster, lost answers, crashes, stale and reordered news.
 
 No node is promised beyond what it has; gangs are ungated whole, each pod once, to its reserved node; no two attempts of
-a job run at a time. Once everything has settled, every job that the cluster could hold has ended, or is suspended as
-its owner wants, and nothing is reserved, running or due any more.
+a job run at a time; what each pod used enters its job's ledger once, and before the pod goes. Once everything has
+settled, every job that the cluster could hold has ended, or is suspended as its owner wants, and nothing is reserved,
+running, kept or due any more.
 """
 
 from __future__ import annotations
@@ -149,6 +150,11 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(data=st.data(), how=st.sampled_from(["delete", "force", "drain", "preempt", "evict"]))
     def somebody_ends_a_pod(self, data: st.DataObject, how: str) -> None:
         self.world.somebody_ends(how, data.draw(st.sampled_from(self.world.ballast_pods())))
+
+    @precondition(lambda self: self.world.ballast_pods())
+    @rule(data=st.data())
+    def an_exporter_falls_silent(self, data: st.DataObject) -> None:
+        self.world.silent.add(data.draw(st.sampled_from(self.world.ballast_pods())))
 
     @precondition(lambda self: self.world.objects[Kind.JOB])
     @rule(data=st.data(), really=rarely, foreground=st.booleans())

@@ -15,11 +15,16 @@ from typing import Any, TypeVar
 from ballast.kube import ApiRefused, ApiUnavailable
 from ballast.observe.cluster_state import Kind
 from tests.builders import JobBuilder, NodeBuilder, PodBuilder
-from tests.property.observe import guarantees
+from tests.property.observe import guarantees, ledgers
 from tests.property.observe.controllers import Controllers
 from tests.property.observe.store import JsonObject, conditions_of, has_ended, is_leaving, owner_of
 
 T = TypeVar("T")
+
+
+WITH_AGENTS = ("a", "b")
+"""Nodes that have an agent."""
+NODE_POWER = {"apiVersion": "ballast.dev/v1alpha1", "kind": "NodePower", "spec": {}}
 
 
 class Outcome(Enum):
@@ -57,6 +62,10 @@ class World(Controllers):
             self.create(Kind.NODE, node.manifest())
         for pod in foreign:
             self.create(Kind.POD, pod.manifest())
+        for name in WITH_AGENTS:
+            if name in self.allocatable:
+                status = {"agent": "1", "endedPods": []}
+                self.create(Kind.NODE_POWER, {**NODE_POWER, "metadata": {"name": name}, "status": status})
 
     # -- what act asks --------------------------------------------------------------------------------------------
 
@@ -73,12 +82,15 @@ class World(Controllers):
         return self._answered(outcome, answer)
 
     async def json_patch(self, path: str, operations: list[JsonObject]) -> JsonObject:
-        """Take a pod's gate off."""
-        outcome = await self._reached("ungate")
+        """Take a pod's gate off, or its finalizer."""
+        releases = any(operation["path"].startswith("/metadata/finalizers/") for operation in operations)
+        outcome = await self._reached("release" if releases else "ungate")
         pod = self.named(Kind.POD, path.split("/")[-1])
         changed = copy.deepcopy(pod)
         for operation in operations:
             _patch(changed, operation)
+        if releases:
+            return self._answered(outcome, self._release(pod, changed))
         uid = changed["metadata"]["uid"]
         self.ungated[uid] += 1
         if self.is_late:
@@ -113,7 +125,15 @@ class World(Controllers):
     async def get(self, path: str) -> JsonObject:
         """Read an object; succeeds whatever the test says."""
         await Answer("get")
-        return self.named(Kind.JOB if "/jobs/" in path else Kind.TRAINING_JOB, path.split("/")[-1])
+        kind = Kind.JOB if "/jobs/" in path else Kind.POD if "/pods/" in path else Kind.TRAINING_JOB
+        return self.named(kind, path.split("/")[-1])
+
+    def _release(self, pod: JsonObject, changed: JsonObject) -> JsonObject:
+        ledgers.check_release(self, pod)
+        answer = self.update(Kind.POD, changed)
+        if not changed["metadata"]["finalizers"] and changed["metadata"].get("deletionGracePeriodSeconds") == 0:
+            self.remove(Kind.POD, changed["metadata"]["uid"])
+        return answer
 
     async def _reached(self, asked: str) -> Outcome:
         outcome = await Answer(asked)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ballast.act.events import EventRecorder
 from ballast.act.executor import Executor
+from ballast.act.exporter_sidecar import ExporterSidecar
 from ballast.decide.actions import Action
 from ballast.errors import BallastError
 
@@ -70,7 +71,7 @@ class Outcomes:
         return SimpleNamespace(record=record)  # type: ignore[return-value]
 
 
-async def execute(server: ApiServer, *actions: Action) -> Outcomes:
+async def execute(server: ApiServer, *actions: Action, exporter: ExporterSidecar | None = None) -> Outcomes:
     """Execute actions to their end."""
     outcomes = Outcomes()
 
@@ -81,7 +82,7 @@ async def execute(server: ApiServer, *actions: Action) -> Outcomes:
         outcomes.failed.append((action, error))
 
     async with asyncio.TaskGroup() as tasks:
-        executor = Executor(server, outcomes.events, on_done, on_failed, tasks)  # type: ignore[arg-type]
+        executor = Executor(server, outcomes.events, on_done, on_failed, tasks, exporter=exporter)  # type: ignore[arg-type]
         for action in actions:
             executor.submit(action)
     return outcomes

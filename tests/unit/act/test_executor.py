@@ -9,6 +9,7 @@ import pytest
 
 from ballast.act import executor
 from ballast.act.executor import MAX_IN_FLIGHT, Executor
+from ballast.act.exporter_sidecar import ExporterSidecar
 from ballast.act.manifests import service, ungate_patch, workload
 from ballast.decide.actions import CreateObjects, Note, Transition, Ungate, WriteStatus
 from ballast.kube import ApiRefused, ApiUnavailable
@@ -56,6 +57,13 @@ async def test_a_job_without_a_launcher_needs_no_service() -> None:
     path = "/apis/batch/v1/namespaces/team/jobs/train-1"
     assert server.requests == [("apply", path, workload(PLACED.training_job(), 1))]
     assert outcomes.done == [(action, [("Job", {"kind": "Job"})])]
+
+
+async def test_pods_get_the_exporter_that_the_operator_is_set_to() -> None:
+    server, exporter = ApiServer(), ExporterSidecar("exporter:1")
+    await execute(server, CreateObjects(PLACED.training_job(), 1), exporter=exporter)
+    [(_, _, made)] = server.requests
+    assert made == workload(PLACED.training_job(), 1, exporter=exporter)
 
 
 async def test_a_service_comes_before_its_pods() -> None:

@@ -7,7 +7,18 @@ import asyncio
 import pytest
 
 from ballast.act.executor import Executor
-from ballast.decide.actions import Action, CreateObjects, Expire, StopAttempt, Transition, Ungate, WriteStatus
+from ballast.decide.actions import (
+    Action,
+    CreateObjects,
+    Expire,
+    ReleaseOrphan,
+    ReleasePod,
+    StopAttempt,
+    Transition,
+    Ungate,
+    WriteStatus,
+)
+from ballast.decide.snapshot import Orphan
 from ballast.failpoints import Failpoints
 from tests.builders import job
 from tests.unit.act.api_server import ApiServer, Outcomes
@@ -58,6 +69,8 @@ async def requests_before_death(action: Action, failpoint: str) -> int:
         (UNGATE, "ungate", 0),
         (StopAttempt(GANG, "gang-1", "uid"), "stop", 0),
         (Expire(GANG), "expire", 0),
+        (ReleasePod(GANG, "gang-1-0", "uid"), "release", 0),
+        (ReleaseOrphan(Orphan("team", "gang-1-0", "uid")), "release", 0),
     ],
     ids=str,
 )

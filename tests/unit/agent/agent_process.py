@@ -17,6 +17,7 @@ from ballast.agent.settings import AgentSettings
 from ballast.api.nodepower import NodePowerSpec
 from ballast.api.nodestatus import NodePowerStatus
 from ballast.clock import steady_seconds
+from ballast.errors import BallastError
 from ballast.kube import ApiRefused, JsonObject
 from tests.power_builders import manifest
 from tests.unit.agent.fake_gpu import Board, FakeDevice, FakeDriver
@@ -65,14 +66,13 @@ class ApiServer:
         self._changes: dict[str, asyncio.Queue[tuple[str, JsonObject]]] = {}
         self._renewals = 0
 
-    def add_pod(self, name: str) -> None:
-        """A pod whose UID is its name."""
-        self.pods.append(
-            {
-                "metadata": {"uid": name, "namespace": "team", "name": name, "resourceVersion": "2"},
-                "status": {"phase": "Running"},
-            }
-        )
+    def add_pod(self, name: str, phase: str = "Running", **labels: str) -> None:
+        """A pod whose UID is its name; it may be another state of one that is there."""
+        metadata = {"uid": name, "namespace": "team", "name": name, "labels": labels, "resourceVersion": "2"}
+        pod = {"metadata": metadata, "status": {"phase": phase}}
+        self.pods = [*(each for each in self.pods if each["metadata"]["uid"] != name), pod]
+        if module.PODS in self._changes:
+            self._changes[module.PODS].put_nowait(("MODIFIED", pod))
 
     def ask(self, spec: NodePowerSpec) -> None:
         """The operator asks for something else."""
@@ -113,12 +113,15 @@ class Kubelet:
 
     def __init__(self) -> None:
         self.held: list[Held] = []
+        self.error: BallastError | None = None
 
     def give(self, pod: str, *uuids: str) -> None:
         """Give GPUs to a pod."""
         self.held.append(Held("team", pod, "trainer", "nvidia.com/gpu", uuids))
 
     async def list(self) -> list[Held]:
+        if self.error is not None:
+            raise self.error
         return self.held
 
 

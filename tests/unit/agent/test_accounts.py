@@ -62,7 +62,24 @@ def test_charges_add_up_and_watts_are_the_latest(accounts: Accounts, clock: Cloc
     assert (readings.joules, readings.watts) == (200, 80)
     assert (readings.namespace, readings.name, readings.node) == ("team", "pod-5fd4", "node")
     assert readings.since == datetime.fromtimestamp(EPOCH, UTC)
-    assert readings.at == datetime.fromtimestamp(EPOCH + 1, UTC)
+
+
+def test_it_says_until_when_everything_is_charged(accounts: Accounts, clock: Clock) -> None:
+    def told() -> float:
+        readings = accounts.readings(UID)
+        assert readings is not None
+        return readings.at.timestamp()
+
+    assert told() == EPOCH  # when the pod came
+    clock.now += 1.0625
+    accounts.follow(pods(UID))
+    clock.now += 0.5  # until which it took to read, and which is charged next time
+    accounts.conclude({UID}, (), ())
+    clock.now += 0.5
+    assert told() == EPOCH + 1.062
+    accounts.follow(pods(UID))
+    accounts.conclude({UID}, {UID}, ())  # something of it could not be read
+    assert told() == EPOCH + 1.062
 
 
 def test_a_pod_that_used_nothing_is_told_so(accounts: Accounts) -> None:
@@ -130,6 +147,21 @@ def test_there_is_a_most_and_those_who_are_gone_go_first(
     assert len(accounts) == 2
     assert accounts.readings("stays") is not None
     assert accounts.readings("new") is not None
+
+
+def test_then_those_who_ended_and_those_who_run_last(
+    accounts: Accounts, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts_module, "MOST_ACCOUNTS", 2)
+    clock.now += 1
+    accounts.follow(pods(UID, "held"))
+    accounts.follow(pods(UID), {"held"})
+    accounts.follow(pods(UID, "gone"), {"held"})
+    assert [accounts.readings(uid) is not None for uid in (UID, "held", "gone")] == [True, False, True]
+    accounts.follow(pods("gone"), {UID})
+    clock.now += 1
+    accounts.follow(pods("new"), {UID})
+    assert [accounts.readings(uid) is not None for uid in (UID, "gone", "new")] == [True, False, True]
 
 
 def test_a_reading_holds_no_more_gpus_than_a_node_has(accounts: Accounts, clock: Clock) -> None:

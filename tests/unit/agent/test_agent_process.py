@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from ballast.agent.agent import REREAD_SECONDS
 from ballast.agent.device import NoPermission
+from ballast.agent.node.pod_resources import PodResourcesUnavailable
 from tests.power_builders import manifest
 from tests.unit.agent.agent_process import NODE, AgentProcess
 from tests.unit.agent.capping import point
@@ -35,6 +38,34 @@ async def test_what_is_asked_is_set_and_told(agent: AgentProcess) -> None:
         assert enforced.operating_point == point(150)
         assert enforced.delay_seconds is not None
         assert [holder.name for holder in first.gpus[0].holders] == ["pod"]
+
+
+async def test_what_a_training_pod_used_is_told_once_it_has_ended_though_its_object_is_held(
+    agent: AgentProcess,
+) -> None:
+    """The kubelet's own list may show it for longer."""
+    labels = {"ballast.dev/trainingjob-uid": "job"}
+    agent.api.add_pod("pod", **labels)
+    async with agent.running():
+        await agent.until(lambda: bool(agent.last.gpus[0].holders))
+        assert not any(status.ended_pods for status in agent.api.statuses)
+        agent.api.add_pod("pod", "Succeeded", **labels)
+        await agent.until(lambda: bool(agent.last.ended_pods))
+        (ended,) = agent.last.ended_pods
+        assert (ended.uid, [used.component for used in ended.used]) == ("pod", ["gpu"])
+        assert agent.last.gpus[0].holders == ()
+
+
+async def test_it_does_not_wait_for_the_next_round_nor_for_a_kubelet_that_is_away(agent: AgentProcess) -> None:
+    labels = {"ballast.dev/trainingjob-uid": "job"}
+    agent.api.add_pod("pod", **labels)
+    agent.settings = agent.settings.model_copy(update={"drift_seconds": 3600.0})
+    async with agent.running():
+        await agent.until(lambda: bool(agent.last.gpus[0].holders))
+        await asyncio.sleep(REREAD_SECONDS + 0.5)  # the last report that comes by itself
+        agent.kubelet.error = PodResourcesUnavailable("it restarts")
+        agent.api.add_pod("pod", "Failed", **labels)
+        await agent.until(lambda: [ended.uid for ended in agent.last.ended_pods] == ["pod"])
 
 
 async def test_nothing_asked_nothing_done(agent: AgentProcess) -> None:

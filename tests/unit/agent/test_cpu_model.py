@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ballast.agent.metering.cpu_model import Coefficients, CpuModel, busy_seconds, packages_of
+from ballast.agent.metering.cpu_model import CpuModel, busy_seconds, packages_of
 from ballast.api.readings import Source
+from ballast.cpu_power import Coefficients
 
 TICKS = os.sysconf("SC_CLK_TCK")
 CPUINFO = "".join(f"processor\t: {cpu}\nmodel name\t: A CPU @ 2 GHz\nphysical id\t: {cpu // 2}\n\n" for cpu in range(4))

@@ -71,6 +71,32 @@ def test_but_it_is_not_gone(pods: PodsOnNode) -> None:
     assert not pods.is_gone("1")
 
 
+def test_it_is_known_who_trains(pods: PodsOnNode) -> None:
+    training, other = pod("1"), pod("2", "other")
+    training["metadata"]["labels"] = {"ballast.dev/trainingjob-uid": "x"}
+    pods.listed([training, other])
+    assert {uid: each.trains for uid, each in pods.running().items()} == {"1": True, "2": False}
+
+
+def test_what_has_ended_is_known_until_its_object_goes(pods: PodsOnNode) -> None:
+    assert pods.ended() is None
+    pods.listed([pod("1", "a"), pod("2", "b")])
+    assert pods.ended() == frozenset()
+    for uid, name, phase in (("1", "a", "Succeeded"), ("2", "b", "Failed")):
+        pods.changed("MODIFIED", pod(uid, name, phase=phase))
+    assert pods.ended() == {"1", "2"}
+    pods.changed("DELETED", pod("1", "a", phase="Succeeded"))
+    assert pods.ended() == {"2"}
+
+
+def test_there_is_what_neither_ended_nor_leaves(pods: PodsOnNode) -> None:
+    leaving = pod("3", "c")
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    pods.listed([pod("1", "a"), pod("2", "b", phase="Succeeded"), leaving])
+    assert [pods.is_there(uid) for uid in ("1", "2", "3", "never heard of")] == [True, False, False, False]
+    assert "3" in pods.running()  # until it has ended it holds what it holds
+
+
 @pytest.mark.parametrize("phase", ["Pending", "Running", "Unknown", None])
 def test_any_other_pod_may_hold_something(pods: PodsOnNode, phase: str | None) -> None:
     """The kubelet gives GPUs out before a pod runs."""

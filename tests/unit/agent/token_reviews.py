@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +15,17 @@ JsonObject = dict[str, Any]
 
 NODE = "v100-0"
 TOKEN = "header.claims.signature"  # noqa: S105 - no secret
+
+
+EPOCH = 1_800_000_000.0
+"""The time at which the clock shows 0."""
+
+
+def token_until(seconds: object) -> str:
+    """Return a token that expires when the clock shows so many seconds."""
+    expires = EPOCH + seconds if isinstance(seconds, int | float) else seconds
+    payload = json.dumps({"aud": ["ballast-agent"], "exp": expires}).encode()
+    return f"header.{base64.urlsafe_b64encode(payload).decode().rstrip('=')}.signature"
 
 
 class Clock:
@@ -51,6 +64,8 @@ class TokenReviews:
         was_asked: set with the first.
         error: raised instead of an answer.
         hold: waited for before each answer.
+        gone: UIDs of pods that the agent knows to be deleted.
+        there: of those that it knows to be there.
     """
 
     def __init__(self, **statuses: JsonObject) -> None:
@@ -61,11 +76,19 @@ class TokenReviews:
         self.hold: asyncio.Event | None = None
         self.clock = Clock()
         self.gone: set[str] = set()
+        self.there: set[str] = set()
 
     @property
     def tokens(self) -> Tokens:
         """Return what asks this API server."""
-        return Tokens(self, NODE, self.gone.__contains__, self.clock)
+        return Tokens(
+            self,
+            NODE,
+            self.gone.__contains__,
+            self.clock,
+            pod_is_there=self.there.__contains__,
+            wall=lambda: EPOCH + self.clock.now,
+        )
 
     async def create(self, path: str, body: Mapping[str, Any]) -> JsonObject:
         assert (path, body["kind"]) == ("/apis/authentication.k8s.io/v1/tokenreviews", "TokenReview")

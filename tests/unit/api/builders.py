@@ -123,6 +123,7 @@ def complete_status() -> dict[str, Any]:
             "watts": 790.25,
             "joules": 5_400_000,
             "estimatedJoules": 1000,
+            "earlierJoules": 250_000,
             "used": "1.5 kWh",
             "gramsCO2e": 570.5,
             "cost": 0.45,
@@ -136,6 +137,8 @@ def complete_status() -> dict[str, Any]:
             "epoch": 4.5,
             "metric": 0.31,
             "best": 0.29,
+            "evaluations": 9,
+            "missedEvaluations": 1,
             "stepsPerSecond": 2.5,
             "estimatedSecondsLeft": 220,
             "reportedAt": time,
@@ -152,8 +155,19 @@ def complete_status() -> dict[str, Any]:
                 "reason": "TrainingSucceeded",
                 "message": "every trainer exited with 0",
                 "avoid": ["node-c"],
+                "energy": {
+                    "joules": 5_150_000,
+                    "gpuJoules": 4_800_000,
+                    "cpuJoules": 300_000,
+                    "dramJoules": 50_000,
+                    "idleJoules": 900_000.5,
+                    "estimatedJoules": 350_000,
+                    "pods": 2,
+                    "podsWithoutLastReading": 1,
+                },
             }
         ],
+        "settling": ["3c9fbd2e-4b0e-4a55-9d0e-0c7f6f2f8f10"],
         "conditions": [
             {
                 "type": "Admitted",

@@ -111,6 +111,13 @@ def complete_node_power() -> Manifest:
             }
         ],
         "cpuPackages": [{"index": 0, "metered": True, "dram": True, "idleWatts": 35.5}],
+        "endedPods": [
+            {
+                "uid": pod["uid"],
+                "at": MOMENT,
+                "used": [{"component": "gpu", "activeJoules": 81_000.5, "idleJoules": 9000, "source": "Counter"}],
+            }
+        ],
         "conditions": [_condition("Ready")],
     }
     return manifest

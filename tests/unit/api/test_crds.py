@@ -150,7 +150,7 @@ def test_what_belongs_to_no_namespace() -> None:
 def test_columns_show_the_current_state() -> None:
     (version,) = definition(TrainingJob)["spec"]["versions"]
     columns = [column["name"] for column in version["additionalPrinterColumns"] if column["priority"] == 0]
-    assert columns == ["Phase", "Reason", "Queue", "GPUs", "Nodes", "Done%", "Watts", "Age"]
+    assert columns == ["Phase", "Reason", "Queue", "GPUs", "Nodes", "Done%", "Watts", "Energy", "Age"]
 
 
 @each_kind

@@ -22,6 +22,7 @@ def test_times_are_whole_seconds_in_utc_so_that_what_is_written_equals_what_is_r
         "activeSeconds": 0,
         "placement": [],
         "attempts": [],
+        "settling": [],
         "conditions": [],
     }
     assert TrainingJobStatus.model_validate(written) == status

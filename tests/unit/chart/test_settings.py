@@ -22,6 +22,21 @@ NOT_IN_THE_CHART = {
     "http_host", "http_port", "webhook_host", "webhook_port", "certificate_days", "namespace", "lease_name",
     "agents", "agent_port", "debounce_seconds", "idle_seconds", "resync_seconds", "stuck_seconds",
 }  # fmt: skip
+#: Of readings, where it stands in the chart, and which setting of the operator it is.
+READINGS = {
+    ("exporter", "pollSeconds"): "exporter_poll_seconds",
+    ("prometheus", "url"): "prometheus_url",
+    ("prometheus", "headers"): "prometheus_headers",
+    ("prometheus", "labels"): "prometheus_labels",
+    ("prometheus", "telemetrySeconds"): "telemetry_seconds",
+    ("prometheus", "staleSeconds"): "telemetry_stale_seconds",
+    ("prometheus", "lostReadingSeconds"): "lost_reading_seconds",
+}
+#: Of readings, what is no value of its own kind: an image, files, and what depends on the cluster.
+OF_READINGS_BY_TEMPLATE = {
+    "exporter_image", "exporter_pull_policy", "exporter_cpu", "exporter_memory", "exporter_annotations",
+    "prometheus_token_file", "prometheus_ca_file",
+}  # fmt: skip
 AGENT: dict[str, Any] = VALUES["agent"]
 AGENT_SCHEMA: dict[str, Any] = SCHEMA["agent"]["properties"]
 AGENT_SETTINGS: dict[str, dict[str, Any]] = AGENT_SCHEMA["settings"]["properties"]
@@ -57,8 +72,31 @@ def test_it_has_the_same_bounds(name: str, schema: dict[str, Any], values: dict[
     assert schema.get("exclusiveMinimum") == next((each.gt for each in bounds if isinstance(each, Gt)), None)
 
 
+@pytest.mark.parametrize(("place", "field"), READINGS.items())
+def test_what_readings_are_set_to_is_the_operators_own_default_with_its_bounds(
+    place: tuple[str, str], field: str
+) -> None:
+    part, name = place
+    setting, schema = OperatorSettings.model_fields[field], SCHEMA[part]["properties"][name]
+    assert VALUES[part][name] == setting.default
+    bounds = setting.metadata
+    assert schema.get("minimum") == next((each.ge for each in bounds if isinstance(each, Ge)), None)
+    assert schema.get("maximum") == next((each.le for each in bounds if isinstance(each, Le)), None)
+    assert schema.get("exclusiveMinimum") == next((each.gt for each in bounds if isinstance(each, Gt)), None)
+
+
+@pytest.mark.parametrize("name", ["cpu", "memory"])
+def test_the_exporter_gets_what_the_operator_would_give_it(name: str) -> None:
+    setting = OperatorSettings.model_fields[f"exporter_{name}"]
+    assert VALUES["exporter"]["resources"][name] == setting.default
+    pattern = SCHEMA["exporter"]["properties"]["resources"]["properties"][name]["pattern"]
+    assert pattern in {getattr(each, "pattern", None) for each in setting.metadata}
+
+
 def test_each_of_the_operators_can_be_set_or_is_left_out_on_purpose() -> None:
-    assert {field_of(name) for name in SETTINGS} | NOT_IN_THE_CHART == set(OperatorSettings.model_fields)
+    of_readings = {*READINGS.values(), *OF_READINGS_BY_TEMPLATE}
+    known = {field_of(name) for name in SETTINGS} | NOT_IN_THE_CHART | of_readings
+    assert known == set(OperatorSettings.model_fields)
     assert set(VALUES["settings"]) == set(SETTINGS)
 
 
@@ -86,5 +124,5 @@ def test_every_value_has_a_schema() -> None:
 
 def test_there_is_nothing_to_apply_beside_the_chart() -> None:
     assert {file.name for file in Path(CHART).iterdir()} == {
-        "Chart.yaml", "values.yaml", "values.schema.json", ".helmignore", "crds", "templates",
+        "Chart.yaml", "values.yaml", "values.schema.json", ".helmignore", "crds", "templates", "rules",
     }  # fmt: skip

@@ -65,7 +65,8 @@ def gang_of(asked: Asked, node: Node) -> list[Pod]:
 
 def last_words(accuracy: float = 0.97, processes: int = 2) -> str:
     """A trainer's termination message."""
-    return json.dumps({"outcome": "completed", "val_accuracy": accuracy, "processes": processes, "seconds": 4.2})
+    said = {"val_accuracy": accuracy, "processes": processes, "seconds": 4.2, "samples": 20_000}
+    return json.dumps({"outcome": "completed", **said})
 
 
 def outcome_of(asked: Asked, node: Node, *, job: Job | None = None, pods: Sequence[Pod] | None = None) -> Outcome:
@@ -78,9 +79,11 @@ def outcome_of(asked: Asked, node: Node, *, job: Job | None = None, pods: Sequen
     )
 
 
-def told(phase: str, *, name: str = "gang", reason: str = "", message: str = "", node: str = "") -> dict[str, Any]:
-    """A watch event about a job."""
+def told(
+    phase: str, *, name: str = "gang", reason: str = "", message: str = "", node: str = "", **energy: float
+) -> dict[str, Any]:
+    """A watch event about a job; `energy` is what its status has under that name."""
     admitted = {"type": "Admitted", "status": str(phase not in {"Pending", "Queued"}), "message": message}
     places = [{"pod": f"{name}-1-0", "node": node, "gpuModel": "A100", "gpus": 8}] if node else []
-    status = {"phase": phase, "reason": reason, "conditions": [admitted], "placement": places}
+    status = {"phase": phase, "reason": reason, "conditions": [admitted], "placement": places, "energy": energy}
     return {"type": "MODIFIED", "object": {"metadata": {"name": name}, "status": status}}

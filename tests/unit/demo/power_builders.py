@@ -24,13 +24,13 @@ def gpu(uuid: str = "GPU-1", **changes: Any) -> Gpu:
 
 def free_use(**changes: Any) -> GpuUse:
     """A training that drew 180 W for 20 s."""
-    return replace(GpuUse(job="free", gpu=gpu("GPU-1"), joules=3600.0, seconds=20.0), **changes)
+    return replace(GpuUse(job="free", gpu=gpu("GPU-1"), joules=3600.0, seconds=20.0, samples=20_000), **changes)
 
 
 def limited_use(**changes: Any) -> GpuUse:
     """The same under 150 W: it drew 126 W for 22 s."""
     limited = gpu("GPU-2", enforced_watts=150.0, delay_seconds=0.3)
-    use = GpuUse(job="limited", gpu=limited, asked_watts=150.0, joules=2772.0, seconds=22.0)
+    use = GpuUse(job="limited", gpu=limited, asked_watts=150.0, joules=2772.0, seconds=22.0, samples=20_000)
     return replace(use, **changes)
 
 

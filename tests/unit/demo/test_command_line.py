@@ -28,7 +28,7 @@ def test_images_need_a_cluster_of_the_users(capsys: pytest.CaptureFixture[str]) 
     assert "need --kubeconfig" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--agent-image", "--prometheus"])
+@pytest.mark.parametrize("option", ["--agent-image", "--exporter-image", "--prometheus"])
 def test_so_do_gpus_of_the_users(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([option, "http://prometheus.example"])

@@ -35,25 +35,30 @@ def test_a_limit_that_nobody_asked_for() -> None:
 
 
 def test_a_limit_that_was_not_felt() -> None:
-    [said] = _said(power_of([free_use(), limited_use(joules=180.0 * 22.0)]))
+    over, said = _said(power_of([free_use(), limited_use(joules=180.0 * 22.0)]))
+    assert over == "limited: GPU-2 drew 180 W on average under a limit of 150 W"
     assert said == "limited drew 180 W under its limit, not less than the 180 W of free without one"
 
 
-def test_a_real_gpu_that_draws_less_anyway_need_not_feel_it() -> None:
+def test_a_gpu_that_draws_less_anyway_need_not_feel_it() -> None:
     uses = [free_use(joules=140.0 * 20.0), limited_use(joules=141.0 * 22.0)]
-    assert _said(power_of(uses, simulated=False)) == []
+    assert _said(power_of(uses)) == []
+
+
+def test_on_average_no_gpu_draws_more_than_its_limit() -> None:
+    uses = [free_use(joules=140.0 * 20.0), limited_use(joules=158.0 * 22.0)]
     [said] = _said(power_of(uses))
-    assert said == "limited drew 141 W under its limit, not less than the 140 W of free without one"
+    assert said == "limited: GPU-2 drew 158 W on average under a limit of 150 W"
 
 
-def test_a_real_gpu_that_draws_more_has_to_feel_it() -> None:
-    [said] = _said(power_of([free_use(), limited_use(joules=180.0 * 22.0)], simulated=False))
-    assert said == "limited drew 180 W under its limit, not less than the 180 W of free without one"
-
-
-def test_energy_that_was_not_measured() -> None:
+def test_energy_that_is_not_in_the_ledger() -> None:
     [said] = _said(power_of([free_use(joules=None), limited_use()]))
-    assert said == "free: the energy of GPU-1 while it ran is not in Prometheus"
+    assert said == "free: the energy of GPU-1 is not in the job's ledger"
+
+
+def test_a_training_of_which_nobody_knows_the_samples() -> None:
+    [said] = _said(power_of([free_use(samples=0), limited_use()]))
+    assert said == "free: nobody knows on how many samples it trained with GPU-1"
 
 
 def test_a_gpu_of_which_no_agent_told() -> None:

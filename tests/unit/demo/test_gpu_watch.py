@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 
-from tests.demo import counters
 from tests.demo.errors import DemoError
 from tests.demo.gpus import GpuWatch, SiteGpus, of_users
 from tests.demo.kubectl import Kubectl
@@ -15,12 +14,16 @@ from tests.unit.demo.power_builders import gpu_status, node_power, outcome_of_bo
 
 
 class _Cluster:
-    """Answers `kubectl get nodepowers`, each time with the next answer; the last one stays."""
+    """Answers `kubectl get nodepowers`, each time with the next answer; the last one stays. Jobs settle in time."""
 
-    def __init__(self, *answers: dict[str, Any]) -> None:
+    def __init__(self, *answers: dict[str, Any], settled_after: int = 0) -> None:
         self._answers = list(answers)
+        self._unsettled = settled_after
 
-    def items(self, resource: str) -> list[dict[str, Any]]:
+    def items(self, resource: str, *_: str) -> list[dict[str, Any]]:
+        if resource == "trainingjobs":
+            self._unsettled -= 1
+            return [_job("free", 1000.0, pods=self._unsettled < 0), _job("limited", 900.0, pods=True)]
         assert resource == "nodepowers"
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         return [answer["object"]]
@@ -41,9 +44,10 @@ CAPPED = node_power(gpu_status("GPU-1"), gpu_status("GPU-2", enforced=150, holde
 FREE, LIMITED = {"GPU-1": 250.0, "GPU-2": 250.0}, {"GPU-1": 250.0, "GPU-2": 150.0}
 
 
-@pytest.fixture(autouse=True)
-def _prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counters, "joules", lambda *_: 1000.0)
+def _job(name: str, joules: float, *, pods: bool) -> dict[str, Any]:
+    energy = {"joules": joules + 5, "gpuJoules": joules, "pods": 1}
+    attempt = {"number": 1, **({"energy": energy} if pods else {})}
+    return {"metadata": {"name": name}, "status": {"phase": "Succeeded", "attempts": [attempt]}}
 
 
 def _watch(cluster: _Cluster, boards: _Boards) -> GpuWatch:
@@ -53,8 +57,7 @@ def _watch(cluster: _Cluster, boards: _Boards) -> GpuWatch:
         limits=boards,
         source="read from the boards",
         note="simulated",
-        prometheus_url="http://prometheus",
-        agent_options=(),
+        options=(),
     )
     now = [0.0]
     return GpuWatch(
@@ -89,16 +92,25 @@ def test_boards_that_stay_limited_are_told_as_they_are() -> None:
     assert watch.end(outcome_of_both()).not_restored == ["GPU-2"]
 
 
-def test_each_training_has_the_joules_of_the_gpu_that_it_held() -> None:
-    watch = _watch(_Cluster(AS_FOUND), _Boards(FREE))
+@pytest.mark.parametrize("polls", [0, 3])
+def test_each_training_has_the_joules_of_its_ledger_once_it_is_settled(polls: int) -> None:
+    watch = _watch(_Cluster(AS_FOUND, settled_after=polls), _Boards(FREE))
     watch.begin()
     [free, limited] = [pod.uid for pod in outcome_of_both().pods]
     watch.see(node_power(gpu_status("GPU-1", holders=[free]), gpu_status("GPU-2", enforced=150, holders=[limited])))
     uses = watch.end(outcome_of_both()).uses
-    assert [(use.job, use.gpu.uuid, use.gpu.limit_watts, use.joules, use.seconds) for use in uses] == [
-        ("free", "GPU-1", 250, 1000.0, 20.0),
-        ("limited", "GPU-2", 150, 1000.0, 20.0),
+    assert [(use.job, use.gpu.uuid, use.gpu.limit_watts, use.joules, use.seconds, use.samples) for use in uses] == [
+        ("free", "GPU-1", 250, 1000.0, 20.0, 20_000),
+        ("limited", "GPU-2", 150, 900.0, 20.0, 20_000),
     ]
+
+
+def test_a_ledger_that_is_never_settled_is_not_waited_for_without_end() -> None:
+    watch = _watch(_Cluster(AS_FOUND, settled_after=10_000), _Boards(FREE))
+    watch.begin()
+    [free, _] = [pod.uid for pod in outcome_of_both().pods]
+    watch.see(node_power(gpu_status("GPU-1", holders=[free])))
+    assert [use.joules for use in watch.end(outcome_of_both()).uses] == [None]
 
 
 def test_on_a_users_cluster_agents_tell_the_limits() -> None:
@@ -106,8 +118,13 @@ def test_on_a_users_cluster_agents_tell_the_limits() -> None:
         cast(Kubectl, _Cluster(CAPPED)),
         ("real-v100",),
         agent_image="registry.example/agent:1",
+        exporter_image="registry.example/exporter:1",
         prometheus_url="http://p",
     )
     assert site.limits() == LIMITED
     assert not site.simulated
-    assert site.agent_options == ("--set-string", "agent.image.repository=registry.example/agent:1,agent.image.tag=")
+    assert site.options[1::2] == (
+        "agent.image.repository=registry.example/agent:1,agent.image.tag=",
+        "exporter.image.repository=registry.example/exporter:1,exporter.image.tag=",
+        "prometheus.url=http://p",
+    )

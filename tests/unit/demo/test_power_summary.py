@@ -20,19 +20,21 @@ def _rows(power: GpuPower) -> list[str]:
 
 def test_a_row_for_each_training() -> None:
     assert _rows(power_of()) == [
-        "free V100 250 W 250 W 180 W 3.60 kJ 20 s left as it was found",
-        "limited V100 250 W 150 W 126 W 2.77 kJ 22 s confirmed 0.3 s after it was asked for",
+        "free V100 250 W 250 W 180 W 3.60 kJ 180.0 mJ 20 s left as it was found",
+        "limited V100 250 W 150 W 126 W 2.77 kJ 138.6 mJ 22 s confirmed 0.3 s after it was asked for",
     ]
 
 
 def test_what_is_not_known_is_said_so() -> None:
     unknown = limited_use(gpu=gpu("GPU-2"), joules=None, seconds=None)
-    assert _rows(power_of([unknown])) == ["limited V100 250 W 250 W unknown unknown never confirmed"]
+    assert _rows(power_of([unknown])) == ["limited V100 250 W 250 W unknown unknown unknown never confirmed"]
 
 
 def test_both_trainings_are_compared() -> None:
     compared, _ = (line.plain for line in summary.power_lines(power_of()))
-    assert compared == "limited against free: 30 % less power, 23 % less energy, 10 % more time."
+    assert compared == (
+        "limited against free: 30 % less power, 23 % less energy, 23 % less energy a sample, 10 % more time."
+    )
 
 
 def test_what_stays_the_same_is_said_so() -> None:

@@ -73,6 +73,27 @@ def test_the_table_shows_where_and_why(board: Board) -> None:
     assert row.split() == ["gang", "2", "x", "4", "GPU", "Placing", "A100", "a100-1", "8", "A100", "on", "a100-1"]
 
 
+def test_the_table_shows_what_is_drawn_and_used(board: Board) -> None:
+    out = _console()
+    board.see(told("Running", node="a100-1", message="8 A100 on a100-1", watts=310.0, joules=1234.0))
+    out.print(live.table(board, now=0.0, rows=20))
+    assert "310 W  1.23 kJ" in _text(out)
+
+
+def test_a_line_of_what_is_drawn_now(board: Board) -> None:
+    out, now = _console(), [100.0]
+    board.see(told("Running", node="a100-1", watts=310.0, joules=950.0))
+    with live.LinesView(board, out, clock=lambda: now[0]) as view:
+        now[0] += live.COUNTS_EVERY_SECONDS
+        view.tick()
+    assert "drawn now: gang 310 W, 950 J so far" in _text(out)
+
+
+def test_a_job_that_ended_draws_nothing(board: Board) -> None:
+    board.see(told("Succeeded", watts=310.0, joules=950.0))
+    assert live.power_line(board) == ""
+
+
 def test_a_small_window_leaves_out_what_is_done() -> None:
     names = [f"job-{number}" for number in range(6)]
     board = Board([gpu_gang(name=name) for name in names], {})

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from frugal import cli
+from frugal.exporter_sink import ExporterSink
+from frugal.progress import Progress
 
 TOYS = "tests.unit.frugal.toys"
 QUICK = ["train", "--data", "digits", "--epochs", "2", "--threads", "1", "--device", "cpu"]
@@ -18,6 +20,7 @@ QUICK = ["train", "--data", "digits", "--epochs", "2", "--threads", "1", "--devi
 def _outside_any_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(cli.CHECKPOINT_DIR_VARIABLE, raising=False)
     monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.delenv("BALLAST_PROGRESS_URL", raising=False)
     monkeypatch.setattr(cli, "TERMINATION_LOG", tmp_path / "termination-log")
 
 
@@ -58,6 +61,16 @@ def test_pod_status_shows_what_went_wrong(tmp_path: Path) -> None:
     (tmp_path / "termination-log").touch()
     assert cli.main([*QUICK, "--lr", "0"]) == 2
     assert (tmp_path / "termination-log").read_text() == "--lr 0.0: use a positive number, 0.001 is a good start"
+
+
+def test_a_pods_exporter_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Progress] = []
+    monkeypatch.setattr(ExporterSink, "report", lambda self, progress: told.append(progress))
+    monkeypatch.setenv("BALLAST_PROGRESS_URL", "http://127.0.0.1:9447/v1/progress")
+    assert cli.main(QUICK) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert told[-1].step == result["steps"]
+    assert told[-1].val_loss == pytest.approx(result["val_loss"], abs=1e-6)
 
 
 def test_techniques_combine(capsys: pytest.CaptureFixture[str]) -> None:

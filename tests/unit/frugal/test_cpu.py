@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from frugal.cpu import available_cpus, thread_count
+from frugal.cpu import available_cpus, thread_count, used_seconds
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -55,3 +55,22 @@ def test_no_cgroups_at_all(tmp_path: Path) -> None:
 )
 def test_share_of_a_process(processes: int, cpus: float, threads: int) -> None:
     assert thread_count(processes, cpus) == threads
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "seconds"),
+    [
+        ("cpu.stat", "usage_usec 2500000\nuser_usec 1\n", 2.5),
+        ("cpuacct/cpuacct.usage", "1500000000\n", 1.5),
+        ("cpu,cpuacct/cpuacct.usage", "500000000\n", 0.5),
+    ],
+)
+def test_cpu_time_of_the_container(file: str, text: str, seconds: float, tmp_path: Path) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    assert used_seconds(tmp_path) == seconds
+
+
+def test_cpu_time_of_the_process_where_no_cgroup_tells_it(tmp_path: Path) -> None:
+    (tmp_path / "cpu.stat").write_text("nr_periods 0\n")
+    assert 0 < used_seconds(tmp_path) < 100_000

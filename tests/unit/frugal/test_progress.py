@@ -38,6 +38,7 @@ def test_figures() -> None:
     assert first.seconds_left is not None
     assert first.seconds_left > 0
     assert last.seconds_left == 0
+    assert (first.samples, last.samples) == (101, result.samples)
     assert (last.val_accuracy, last.val_loss) == (result.val_accuracy, result.val_loss)
 
 

@@ -102,7 +102,8 @@ def test_what_cannot_be_read_is_as_good_as_absent() -> None:
 
 def test_the_gpus_of_a_pod_are_those_that_its_agent_names() -> None:
     powers = known("a")
-    assert powers.put(manifest("a", gpu("GPU-0", holders=["uid-0", "uid-1"], enforced=point(150)), gpu("GPU-1")))
+    news = powers.put(manifest("a", gpu("GPU-0", holders=["uid-0", "uid-1"], enforced=point(150)), gpu("GPU-1")))
+    assert news.of_node
     [held] = powers.held("a", "uid-0")
     assert (held.uuid, held.enforced, held.found_watts, held.shared) == ("GPU-0", point(150), 300, True)
     assert powers.held("a", "another") == ()
@@ -111,7 +112,7 @@ def test_the_gpus_of_a_pod_are_those_that_its_agent_names() -> None:
 def test_a_status_that_says_the_same_of_pods_concerns_nobody() -> None:
     powers = known("a")
     powers.put(manifest("a", gpu(holders=["uid-0"])))
-    assert not powers.put(manifest("a", gpu(holders=["uid-0"]), version=2))
+    assert not powers.put(manifest("a", gpu(holders=["uid-0"]), version=2)).of_node
 
 
 def test_reserved_is_the_larger_of_old_and_new_until_it_is_confirmed() -> None:

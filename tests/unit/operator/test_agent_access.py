@@ -60,6 +60,10 @@ class Leadership:
         await asyncio.Event().wait()
 
 
+AGENT_ACCESS = 7
+"""Which of the executor's arguments tells how pods reach the agents."""
+
+
 class Replica:
     """One operator as far as leading goes; its cycles are only counted."""
 
@@ -74,13 +78,13 @@ class Replica:
         async with asyncio.TaskGroup() as tasks:
             given: list[Any] = []
 
-            def executor(*parts: Any) -> object:
+            def executor(*parts: Any, **_: Any) -> object:
                 given.extend(parts)
                 return object()
 
             parts: Any = self.leadership, Metrics(), tasks, executor
             made = module._Operator(self.settings, object(), *parts)  # type: ignore[arg-type]
-            self.access: Any = given[-1]
+            self.access: Any = given[AGENT_ACCESS]
             self.certificates: Any = made._certificates
             made._loop.run = self._decide  # type: ignore[method-assign]
             made._resync.complete = self._listed  # type: ignore[method-assign]

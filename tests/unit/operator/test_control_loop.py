@@ -14,7 +14,7 @@ import pytest
 from ballast import control_loop
 from ballast.act.executor import Executor
 from ballast.control_loop import ControlLoop
-from ballast.decide.actions import Action, NodeAction, Transition, WriteStatus
+from ballast.decide.actions import Action, JobAction, Transition, WriteStatus
 from ballast.decide.cycle import decide
 from ballast.decide.snapshot import Snapshot
 from ballast.observe.cluster_state import ClusterState, Kind
@@ -37,7 +37,7 @@ class Submitted(list[Action]):
 
     @property
     def names(self) -> list[str]:
-        return [action.job.metadata.name for action in self if not isinstance(action, NodeAction)]
+        return [action.job.metadata.name for action in self if isinstance(action, JobAction)]
 
 
 class Running:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import AsyncIterator
 from typing import Any
 
+from ballast.api.labels import JOB_UID_LABEL
 from ballast.errors import BallastError
 from ballast.kube import ApiRefused
 
@@ -13,6 +14,7 @@ JsonObject = dict[str, Any]
 
 NAMESPACE = "ballast-system"
 SCALE = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/ballast-operator/scale"
+ALL_PODS = "/api/v1/pods"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 NODES = "/api/v1/nodes"
 NODE_POWERS = "/apis/ballast.dev/v1alpha1/nodepowers"
@@ -30,7 +32,7 @@ class Cluster:
     """
 
     def __init__(self) -> None:
-        self.objects: dict[str, JsonObject] = {SCALE: {"spec": {"replicas": 2}}}
+        self.objects: dict[str, JsonObject] = {SCALE: {"metadata": {}, "spec": {"replicas": 2}}}
         self.writes: list[str] = []
         self.deaf: set[str] = set()
         self.failures: list[BallastError] = []
@@ -56,6 +58,13 @@ class Cluster:
             "status": {"phase": phase},
         }
 
+    def add_training_pod(self, name: str, *finalizers: str) -> JsonObject:
+        """A pod of a TrainingJob."""
+        metadata = {"name": name, "namespace": "team", "uid": f"uid-{name}", "labels": {JOB_UID_LABEL: "job"}}
+        pod: JsonObject = {"metadata": {**metadata, "finalizers": list(finalizers)}}
+        self.objects[f"/api/v1/namespaces/team/pods/{name}"] = pod
+        return pod
+
     def node_powers(self) -> list[str]:
         """The names of the NodePowers that are left."""
         return [path.rpartition("/")[2] for path in self.objects if path.startswith(NODE_POWERS)]
@@ -66,6 +75,8 @@ class Cluster:
         self._fail()
         self._agents_work()
         items = [each for name, each in self.objects.items() if name.rpartition("/")[0] == path]
+        if path == ALL_PODS:
+            items = [each for each in self.objects.values() if label_selector in (each["metadata"].get("labels") or {})]
         yield {"items": copy.deepcopy(items), "metadata": {}}
 
     async def get(self, path: str) -> JsonObject:
@@ -79,11 +90,18 @@ class Cluster:
         before = copy.deepcopy(found.get("spec"))
         for operation in operations:
             *parents, last = operation["path"].strip("/").split("/")
-            target = found
+            target: Any = found
             for part in parents:
                 target = target[part]
-            target[last] = operation["value"]
-        if found.get("spec") != before and "metadata" in found:
+            at = int(last) if isinstance(target, list) else last
+            match operation["op"]:
+                case "test" if target[at] != operation["value"]:
+                    raise ApiRefused(422, "Invalid", f"test of {operation['path']}")
+                case "add":
+                    target[at] = operation["value"]
+                case "remove":
+                    del target[at]
+        if found.get("spec") != before and "generation" in found["metadata"]:
             found["metadata"]["generation"] += 1
         return copy.deepcopy(found)
 

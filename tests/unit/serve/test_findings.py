@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ballast.act.exporter_sidecar import ExporterSidecar
 from ballast.api.podtemplate import PLACEMENT_GATE
 from ballast.kube import ApiRefused, ApiUnavailable
 from ballast.serve.admission import Say
@@ -49,6 +50,14 @@ def test_the_pod_is_what_the_attempt_would_have() -> None:
     assert pod["metadata"]["labels"]["ballast.dev/trainingjob"] == "sweep"
     assert {"name": PLACEMENT_GATE} in pod["spec"]["schedulingGates"]
     assert pod["spec"]["restartPolicy"] == "Never"
+
+
+async def test_the_exporter_is_asked_about_too_after_what_people_find_in_their_own_template() -> None:
+    api = Api()
+    asking = job(initContainers=[{"name": "first", "image": "x"}, {"name": "second", "image": "x"}])
+    await find_out(api, asking, ExporterSidecar("exporter:1"))
+    names = [each["name"] for each in api.pods[0]["spec"]["initContainers"]]
+    assert names == ["first", "second", "ballast-exporter"]
 
 
 async def test_a_pod_that_can_be_created_is_known_as_the_api_server_has_it() -> None:

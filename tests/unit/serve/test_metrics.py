@@ -43,6 +43,8 @@ def test_what_went_wrong_is_counted() -> None:
     metrics = Metrics()
     metrics.count_dropped_event()
     metrics.count_invalid()
+    metrics.count_poll(succeeded=False)
+    assert 'ballast_telemetry_polls_total{result="failed"} 1.0' in lines(metrics)
     assert {"ballast_events_dropped_total 1.0", "ballast_invalid_trainingjobs_total 1.0"} <= lines(metrics)
 
 

@@ -2,11 +2,8 @@
 
     package watts = idle + (full - idle) * utilization,  with idle and full proportional to its hardware threads
 
-The default coefficients, 0.74 W idle and 3.5 W busy for each hardware thread, are the averages over server processors
-that the Cloud Carbon Footprint project computed from SPECpower_ssj2008 results, which are of whole servers. Single
-generations lie between 0.5 and 3 W idle, 1.7 and 8.6 W busy, and power is not linear in utilization: a figure may be
-off by a factor of two. It is good enough to share a node's CPU energy among its pods, and for no comparison between
-machines. Memory is not told apart.
+The coefficients, and how far off a figure may be, are those of `ballast.cpu_power`. It is good enough to share a node's
+CPU energy among its pods, and for no comparison between machines. Memory is not told apart.
 
 What must hold: joules never go down, also when a CPU goes offline or its counters step back.
 """
@@ -15,38 +12,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from ballast.agent.metering.cpu import CpuReading, PackageReading
 from ballast.api.readings import Source
 from ballast.clock import steady_seconds
-
-IDLE_WATTS_PER_THREAD: Final = 0.74
-FULL_WATTS_PER_THREAD: Final = 3.5
-ERROR_FACTOR: Final = 2.0
-"""By what an estimate may be off, up or down."""
+from ballast.cpu_power import DEFAULT, Coefficients
 
 _BUSY_FIELDS = (0, 1, 2, 5, 6)
 """Of a line `cpuN`: user, nice, system, irq, softirq. User and nice hold guests' time; steal was others' CPU."""
-
-
-@dataclass(frozen=True, slots=True)
-class Coefficients:
-    """Power of one hardware thread, in watts.
-
-    Attributes:
-        idle_watts: while it does nothing.
-        full_watts: while it is busy all the time.
-    """
-
-    idle_watts: float = IDLE_WATTS_PER_THREAD
-    full_watts: float = FULL_WATTS_PER_THREAD
-
-    def joules(self, threads: int, seconds: float, busy_seconds: float) -> float:
-        """Return what `threads` took in `seconds` in which they were busy for `busy_seconds` all together."""
-        return self.idle_watts * threads * seconds + (self.full_watts - self.idle_watts) * busy_seconds
 
 
 def packages_of(cpuinfo: str) -> dict[int, int]:
@@ -91,7 +65,7 @@ class CpuModel:
     def __init__(
         self,
         proc_root: Path,
-        coefficients: Coefficients = Coefficients(),
+        coefficients: Coefficients = DEFAULT,
         clock: Callable[[], float] = steady_seconds,
     ) -> None:
         self._stat = proc_root / "stat"

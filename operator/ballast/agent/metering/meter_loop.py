@@ -11,7 +11,7 @@ GPU was lost, the agent was down) is charged only if the same pods hold the GPU 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from ballast.agent.device import Description, DeviceError, DriverGone, PowerDevice, Sample
@@ -145,14 +145,21 @@ class Metering:
             else:
                 known.device, known.description, known.usage = device, description, GpuUsage(device)
 
-    def tick(self, now: float, holders: Holders | None, pods: Mapping[str, PodOnNode]) -> None:
+    def tick(
+        self,
+        now: float,
+        holders: Holders | None,
+        pods: Mapping[str, PodOnNode],
+        ended: Collection[str] | None = (),
+    ) -> None:
         """Read, and charge what was used.
 
         Args:
             now: seconds on the steady clock.
             holders: who holds which GPU; None while that is not known yet: what is used until then is charged to those
                 who turn out to hold it.
-            pods: the node's pods by UID.
+            pods: the node's pods by UID that have not ended.
+            ended: those that have, and whose objects are there; None while that is not known.
 
         Raises:
             DriverGone: the driver was unloaded: reopen it, and `adopt` its devices. CPUs are metered all the same.
@@ -160,7 +167,7 @@ class Metering:
         full = now - self._full_at >= self._full_seconds
         if full:
             self._full_at = now
-            self._accounts.follow(pods)
+            self._accounts.follow(pods, ended)
             self._processes.follow(pods.keys())
         driver_gone: DriverGone | None = None
         for gpu in self._all.values():
@@ -172,11 +179,25 @@ class Metering:
                 self._settle(gpu, holders.get(gpu.uuid, ()), full)
         if full and self._cpus is not None:
             self._cpus.tick(pods.keys(), now)
+        if full and holders is not None and self._conclude(pods):
+            self._saved_at = now
+            self.save()  # what was told once must not be less after a restart
         if now - self._saved_at >= SAVE_SECONDS:
             self._saved_at = now
             self.save()
         if driver_gone is not None:
             raise driver_gone
+
+    def _conclude(self, pods: Mapping[str, PodOnNode]) -> bool:
+        """Note who was looked at, and conclude the accounts of pods that have ended and hold nothing any more."""
+        holding: set[str] = set()
+        unread: set[str] = set()
+        for gpu in self._all.values():
+            uids = [holder.pod_uid for holder in gpu.holders or ()]
+            holding.update(uids)
+            if gpu.sample is None:
+                unread.update(uids)
+        return self._accounts.conclude(pods, unread, holding)
 
     def save(self) -> None:
         """Save all totals: at the end; `tick` does so from time to time."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ballast.api.labels import JOB_UID_LABEL
 from ballast.kube import JsonObject
 
 ENDED = frozenset({"Succeeded", "Failed"})
@@ -20,12 +21,20 @@ REMEMBERED = 1024
 
 @dataclass(frozen=True, slots=True)
 class PodOnNode:
-    """A pod."""
+    """A pod.
+
+    Attributes:
+        ended: whether all its containers have, for good.
+        trains: whether it is one of Ballast's.
+        leaving: whether its deletion has begun.
+    """
 
     uid: str
     namespace: str
     name: str
     ended: bool
+    trains: bool = False
+    leaving: bool = False
 
 
 class PodsOnNode:
@@ -38,6 +47,8 @@ class PodsOnNode:
     def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
         self._pods: dict[str, PodOnNode] = {}
         self._names: dict[tuple[str, str], str] = {}
+        self._running: Mapping[str, PodOnNode] = {}
+        self._ended: frozenset[str] | None = None
         self._gone: dict[str, None] = {}  # the latest last
         self._on_change = on_change
         self.is_known = False
@@ -59,11 +70,20 @@ class PodsOnNode:
 
     def running(self) -> Mapping[str, PodOnNode]:
         """Return the pods that have not ended, by UID; a snapshot, never changed afterwards."""
-        return {uid: self._pods[uid] for uid in self._names.values()}
+        return self._running
+
+    def ended(self) -> frozenset[str] | None:
+        """Return the UIDs of those that have ended and are still there as objects; None before the first list."""
+        return self._ended
 
     def is_gone(self, uid: str) -> bool:
         """Return whether a pod is known to have been deleted; False for one that was never heard of."""
         return uid in self._gone
+
+    def is_there(self, uid: str) -> bool:
+        """Return whether a pod is known to be there, neither ended nor about to be deleted, as far as is known now."""
+        pod = self._pods.get(uid)
+        return pod is not None and not pod.ended and not pod.leaving
 
     def _set(self, pods: dict[str, PodOnNode]) -> None:
         is_news = not self.is_known or pods != self._pods
@@ -77,6 +97,8 @@ class PodsOnNode:
                 del self._gone[uid]
             self._pods = pods
             self._names = {(pod.namespace, pod.name): pod.uid for pod in pods.values() if not pod.ended}
+            self._running = {uid: pods[uid] for uid in self._names.values()}
+            self._ended = frozenset(uid for uid, pod in pods.items() if pod.ended)
             self._on_change()
 
 
@@ -84,4 +106,11 @@ def _pod(obj: JsonObject) -> PodOnNode:
     metadata = obj["metadata"]
     phase = (obj.get("status") or {}).get("phase")
     uid = (metadata.get("annotations") or {}).get(MANIFEST_HASH) or metadata["uid"]
-    return PodOnNode(uid, metadata["namespace"], metadata["name"], phase in ENDED)
+    return PodOnNode(
+        uid,
+        metadata["namespace"],
+        metadata["name"],
+        ended=phase in ENDED,
+        trains=JOB_UID_LABEL in (metadata.get("labels") or {}),
+        leaving="deletionTimestamp" in metadata,
+    )

@@ -18,6 +18,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from ballast import http
+from ballast.agent.serving.listener import listen
 from ballast.agent.serving.tokens import NotReviewed, PodIdentity, Tokens, TooMany, Unauthenticated, WrongNode
 from ballast.api.agentserving import AUDIENCE, READINGS_PATH
 from ballast.api.readings import PodReadings
@@ -94,7 +95,9 @@ def application(
         if found.pod_uid != pod.uid:
             raise AssertionError(f"readings of another pod were about to be told to pod {pod.uid}")
         on_answer(Answer.TOLD)
-        return web.json_response(found.to_manifest())
+        # As `to_manifest`, and without a detour: a node's pods ask again and again.
+        text = found.model_dump_json(by_alias=True, exclude_none=True)
+        return web.Response(text=text, content_type="application/json")
 
     app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[_problems(on_answer)])
     app.router.add_get(READINGS_PATH, tell, allow_head=False)
@@ -116,7 +119,15 @@ async def serve_readings(app: web.Application, host: str, port: int, context: ss
     remedy = (
         "set BALLAST_AGENT_HTTPS_HOST or BALLAST_AGENT_HTTPS_PORT, or BALLAST_AGENT_HTTPS_PORT=0 if no pod is to ask"
     )
-    await http.serve(app, host, port, remedy, context=context, closing_seconds=CLOSING_SECONDS)
+    await http.serve(
+        app,
+        host,
+        port,
+        remedy,
+        context=context,
+        listener=listen(host, port, remedy),
+        closing_seconds=CLOSING_SECONDS,
+    )
 
 
 async def _identify(tokens: Tokens, request: web.Request) -> PodIdentity:

@@ -1,10 +1,14 @@
 """Whose token is it: asks the API server by TokenReview, remembers the answer for a short while, and asks seldom.
 
-What must hold: nobody is taken for a pod unless the API server said so within the last `ACCEPTED_SECONDS`, for a token
-of our audience that is bound to a pod of this node; where it cannot be asked, nobody is (it fails closed). The API
-server itself forgets a deleted pod's token about 10 s after the pod is gone, and about 71 s after its deletion where a
-finalizer holds it; what is remembered here adds at most `ACCEPTED_SECONDS`, and nothing for a pod whose end the agent
-has seen itself. Tokens are kept as digests only, and stand in no message.
+What must hold: nobody is taken for a pod unless the API server said so, for a token of our audience that is bound to a
+pod of this node, within the last `ACCEPTED_SECONDS`; or, if the agent's own watch knows the pod to be there, within the
+last `THERE_SECONDS` and before the token expires. Where the API server cannot be asked then, nobody is (it fails
+closed). Tokens are kept as digests only, and stand in no message.
+
+So revocation lags: the API server itself forgets a deleted pod's token about 10 s after the pod is gone, and about 71 s
+after its deletion where a finalizer holds it. What is remembered here adds at most `ACCEPTED_SECONDS` once the agent
+has seen that the deletion began, nothing once it has seen the pod go, and at most `THERE_SECONDS` where its watch is
+broken, or where something else than the pod is taken back: its service account, or the key that signed the token.
 
 Asking is bounded: one question at a time about a token, one bucket for tokens that were never accepted for each address
 that they come from and one for all of them, so that a pod that makes up tokens neither floods the API server nor keeps
@@ -14,8 +18,12 @@ others from being recognized.
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
+import json
 import logging
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -31,6 +39,8 @@ JsonObject = dict[str, Any]
 
 ACCEPTED_SECONDS = 10.0
 """How long a token that was accepted is accepted again without asking."""
+THERE_SECONDS = 300.0
+"""How long that of a pod is that the agent knows to be there: many pods ask all the time."""
 REJECTED_SECONDS = 2.0
 """How long one that was not is refused without asking."""
 REVIEW_SECONDS = 5.0
@@ -100,6 +110,8 @@ class Tokens:
         pod_is_gone: whether a pod is known to have been deleted; False for one that was never heard of.
         clock: seconds that only pass.
         accepted_seconds: see `ACCEPTED_SECONDS`.
+        pod_is_there: whether a pod is known to be there, and its deletion has not begun.
+        wall: seconds since the epoch.
     """
 
     def __init__(
@@ -109,14 +121,18 @@ class Tokens:
         pod_is_gone: Callable[[str], bool] = lambda uid: False,
         clock: Callable[[], float] = steady_seconds,
         accepted_seconds: float = ACCEPTED_SECONDS,
+        pod_is_there: Callable[[str], bool] = lambda uid: False,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._kube = kube
         self._node = node
         self._pod_is_gone = pod_is_gone
         self._clock = clock
         self._accepted_seconds = accepted_seconds
+        self._pod_is_there = pod_is_there
+        self._wall = wall
         # Apart, so that made-up tokens drive no accepted one out.
-        self._accepted: _Recent[bytes, tuple[PodIdentity, float]] = _Recent(MAX_TOKENS)
+        self._accepted: _Recent[bytes, _Accepted] = _Recent(MAX_TOKENS)
         self._rejected: _Recent[bytes, tuple[Unauthenticated | WrongNode, float]] = _Recent(MAX_TOKENS)
         self._reviews: dict[bytes, asyncio.Task[PodIdentity]] = {}
         self._unknown = Buckets(UNKNOWN_PER_SECOND, UNKNOWN_BURST, clock, 1)
@@ -145,9 +161,9 @@ class Tokens:
             pod = await self._review(digest, token, address)
             self._limit(pod)
         else:
-            pod, until = known
+            pod = known.pod
             self._limit(pod)  # first: where the API server is away, each request would be a question to it
-            if self._clock() >= until:
+            if not self._holds(known):
                 pod = await self._review(digest, token, address)
         if self._pod_is_gone(pod.uid):
             self._accepted.forget(digest)
@@ -160,6 +176,13 @@ class Tokens:
         for review in reviews:
             review.cancel()
         await asyncio.gather(*reviews, return_exceptions=True)
+
+    def _holds(self, accepted: _Accepted) -> bool:
+        """Return whether what the API server said is still to be believed."""
+        age = self._clock() - accepted.at
+        if age < self._accepted_seconds:
+            return True
+        return age < min(THERE_SECONDS, accepted.valid_seconds) and self._pod_is_there(accepted.pod.uid)
 
     def _refuse_again(self, digest: bytes) -> None:
         rejected = self._rejected.get(digest)
@@ -211,7 +234,7 @@ class Tokens:
             self._accepted.forget(digest)
             self._rejected.put(digest, (error, asked + REJECTED_SECONDS))
             raise
-        self._accepted.put(digest, (pod, asked + self._accepted_seconds))
+        self._accepted.put(digest, _Accepted(pod, asked, _expires(token) - self._wall()))
         return pod
 
     def _judge(self, status: Mapping[str, Any]) -> PodIdentity:
@@ -236,6 +259,15 @@ class Tokens:
                 " node, at the address in status.hostIP"
             )
         return PodIdentity(uid, name, node)
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """What the API server said of a token, and when it was asked: for how many seconds from then on it is valid."""
+
+    pod: PodIdentity
+    at: float
+    valid_seconds: float
 
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -294,6 +326,18 @@ class Buckets:
 def _looks_like_a_token(token: str) -> bool:
     """Whether it is worth a question: three parts, of a size that tokens have."""
     return 0 < len(token) <= MAX_TOKEN_BYTES and token.isascii() and token.count(".") == 2
+
+
+def _expires(token: str) -> float:
+    """Return when a token that the API server has vouched for expires, in seconds since the epoch; 0 if it says not."""
+    payload = token.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        expires = claims["exp"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return 0.0
+    is_number = isinstance(expires, int | float) and not isinstance(expires, bool) and math.isfinite(expires)
+    return float(expires) if is_number else 0.0
 
 
 def _only(values: object) -> str | None:

@@ -18,6 +18,7 @@ from ballast.api.nodestatus import (
     MAX_HOLDERS,
     ClockRange,
     CpuPackage,
+    EndedPod,
     Enforced,
     GpuHolder,
     GpuStatus,
@@ -78,6 +79,7 @@ def status(
     version: str,
     driver: str | None,
     generation: int | None,
+    ended: Sequence[EndedPod] = (),
     before: Sequence[Condition],
     now: datetime,
 ) -> NodePowerStatus:
@@ -91,6 +93,7 @@ def status(
         version: the agent's.
         driver: the driver's version; None without one.
         generation: of the spec that this is about.
+        ended: what training pods used that have ended.
         before: the conditions as they were.
         now: becomes the time of a condition that changed.
     """
@@ -109,6 +112,7 @@ def status(
         limit_watts=round(sum(known), 1) if known and len(known) == len(limits) else None,
         gpus=told,
         cpu_packages=tuple(cpus),
+        ended_pods=tuple(ended),
         conditions=_conditions(health, before, generation, now),
     )
 

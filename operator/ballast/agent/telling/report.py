@@ -5,7 +5,7 @@ What must hold: each condition says in one sentence, with numbers, why it is as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from ballast.agent.capping.capper import GpuState
@@ -17,7 +17,7 @@ from ballast.agent.node.holders import Holder
 from ballast.agent.node.pods import PodOnNode
 from ballast.agent.telling.inventory import Confirmation, GpuFacts, Health, status
 from ballast.api.conditions import Condition
-from ballast.api.nodestatus import NodePowerStatus
+from ballast.api.nodestatus import EndedPod, NodePowerStatus
 from ballast.api.readings import Source
 
 IDLE_STEP_WATTS = 2.0
@@ -56,6 +56,7 @@ class Reporter:
         generation: int | None,
         *,
         operator_fresh: bool,
+        ended: Sequence[EndedPod] = (),
         ending: bool = False,
     ) -> NodePowerStatus:
         """Return the status as it is now.
@@ -68,6 +69,7 @@ class Reporter:
             pods: the node's pods.
             generation: of the spec that it goes by.
             operator_fresh: whether the operator's Lease is renewed.
+            ended: what training pods used that have ended.
             ending: whether the agent is about to end.
         """
         facts = [
@@ -87,6 +89,7 @@ class Reporter:
             version=self._version,
             driver=gpus.driver.version,
             generation=generation,
+            ended=ended,
             before=self._conditions,
             now=datetime.fromtimestamp(int(self._wall()), UTC),
         )

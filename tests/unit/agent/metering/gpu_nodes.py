@@ -130,6 +130,7 @@ class GpuNode:
         self.hertz = hertz
         self.now = START
         self.pods: dict[str, PodOnNode] = {}
+        self.ended: frozenset[str] | None = frozenset()
         self.holders: dict[str, tuple[Holder, ...]] | None = {}
         self.boot = "boot"
         self._pid = 100
@@ -150,11 +151,21 @@ class GpuNode:
         gpus = list(self.gpus.values())
         self.metering.adopt(gpus, {gpu.uuid: gpu.describe() for gpu in gpus})
 
-    def pod(self, name: str) -> str:
+    def pod(self, name: str, *, trains: bool = False) -> str:
         """Add a pod, and return its UID."""
         uid = pod_uid(name)
-        self.pods = {**self.pods, uid: PodOnNode(uid, "team", name, ended=False)}
+        self.pods = {**self.pods, uid: PodOnNode(uid, "team", name, ended=False, trains=trains)}
         return uid
+
+    def end(self, uid: str, *, is_held: bool = False) -> None:
+        """Let a pod end, of which the agent hears at once; its object may be held by a finalizer."""
+        self.pods = {other: pod for other, pod in self.pods.items() if other != uid}
+        if is_held:
+            self.ended = (self.ended or frozenset()) | {uid}
+
+    def release(self, uid: str) -> None:
+        """Let the object of a pod go that has ended."""
+        self.ended = (self.ended or frozenset()) - {uid}
 
     def process(self, uid: str | None) -> int:
         """Start a process of a pod, or of nobody's, and return its pid."""
@@ -184,7 +195,7 @@ class GpuNode:
 
     def tick(self) -> None:
         """Let the agent read."""
-        self.metering.tick(self.now, self.holders, self.pods)
+        self.metering.tick(self.now, self.holders, self.pods, self.ended)
 
     def metered(self, gpu: str = "GPU-0") -> MeteredGpu:
         """Return what the agent knows of a GPU."""

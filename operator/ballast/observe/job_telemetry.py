@@ -1,0 +1,82 @@
+"""What Prometheus has told of each job, and of which pods it is still to be asked.
+
+What must hold: only the newest answer counts; what is kept grows with the jobs that exist and with nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain, islice
+
+from ballast.api.finalreading import FinalReading
+from ballast.decide.telemetry import Poll, Telemetry
+
+MAX_LOST_PODS = 1000
+"""Pods without a word that are told of at once; of more, those that have waited longest."""
+
+
+class JobTelemetry:
+    """By the job's UID; see the module's docstring.
+
+    Attributes:
+        problem: why Prometheus tells nothing, or not all; None if it does, or was never asked.
+        asked_at: when it was asked last, whatever came of it; None if it was not yet.
+    """
+
+    def __init__(self) -> None:
+        self.problem: str | None = None
+        self.asked_at: float | None = None
+        self._jobs: dict[str, Telemetry] = {}
+        self._unheard: dict[str, dict[str, float]] = {}  # job -> pod -> since when
+        self._known: dict[str, dict[str, FinalReading]] = {}  # job -> pod
+
+    def take(self, poll: Poll) -> list[str]:
+        """Take in the answers; return the jobs of which a pod that was missed is known."""
+        self.problem, self.asked_at = poll.problem, poll.asked_at
+        # Of a job that was left out because of a problem the last stays, with its age.
+        self._jobs = dict(poll.jobs) if poll.problem is None else {**self._jobs, **poll.jobs}
+        found: list[str] = []
+        if poll.pods:
+            for job, pods in self._unheard.items():
+                known = {pod: poll.pods[pod] for pod in pods if pod in poll.pods}
+                if known:
+                    self._known[job] = {**self._known.get(job, {}), **known}
+                    found.append(job)
+        return found
+
+    def of(self, job: str) -> Telemetry | None:
+        """Return what is known of a job's latest attempt; None if nothing."""
+        return self._jobs.get(job)
+
+    def known(self, job: str) -> Mapping[str, FinalReading]:
+        """Return the last that is known of a job's pods that went without a word, by UID."""
+        return self._known.get(job, {})
+
+    def unheard(self, job: str) -> Mapping[str, float]:
+        """Return since when a word of a job's pods is missed, by UID."""
+        return self._unheard.get(job, {})
+
+    def miss(self, job: str, pods: Iterable[str], now: float) -> None:
+        """Set of which pods of a job a word is missed, from now on if it was not before."""
+        before = self._unheard.get(job, {})
+        missed = {pod: before.get(pod, now) for pod in pods}
+        if missed:
+            self._unheard[job] = missed
+        elif before:
+            del self._unheard[job]
+        known = self._known.get(job)
+        if known is not None:
+            left = {pod: reading for pod, reading in known.items() if pod in missed}
+            if left:
+                self._known[job] = left
+            else:
+                del self._known[job]
+
+    def forget(self, job: str) -> None:
+        """Take in that a job is gone."""
+        self.miss(job, (), 0.0)
+        self._jobs.pop(job, None)
+
+    def lost_pods(self) -> tuple[str, ...]:
+        """Return the UIDs of pods of which a word is missed."""
+        return tuple(islice(chain.from_iterable(self._unheard.values()), MAX_LOST_PODS))

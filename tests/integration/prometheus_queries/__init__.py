@@ -1,0 +1,1 @@
+"""What the operator asks, and what a real Prometheus makes of it."""

@@ -1,0 +1,1 @@
+"""The exporter: what a pod draws, how far its training is, and its last words."""
