@@ -251,8 +251,9 @@ def _entered(
     settling = (*kept, *(pod.uid for pod, _ in ready))
     entered = status.model_copy(update={"attempts": attempts, "energy": energy, "settling": settling})
     total = _total(entered, telemetry)
-    told = energy.model_copy(update={"joules": total, "used": ENERGY.human(total)})
-    return entered.model_copy(update={"energy": told})
+    # Nothing runs on nothing: 0 is not what was used, but that nobody knows it.
+    told = {"joules": total, "used": ENERGY.human(total)} if total else {}
+    return entered.model_copy(update={"energy": energy.model_copy(update=told)})
 
 
 def _added(energy: AttemptEnergy | None, entries: Iterable[_Entry]) -> AttemptEnergy:

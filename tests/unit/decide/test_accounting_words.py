@@ -74,6 +74,13 @@ def test_where_nobody_else_can_know_it_is_not_waited_for() -> None:
     assert (entry.joules, entry.pods_without_last_reading) == (0, 1)
 
 
+def test_what_nobody_knows_is_not_told_as_nothing() -> None:
+    status = settled(ONE.with_pods(POD.ended_at(0)))
+    assert status is not None
+    assert status.energy is not None
+    assert (status.energy.joules, status.energy.used) == (None, None)
+
+
 def test_where_prometheus_has_seen_its_attempt_it_is() -> None:
     silent = ONE.with_pods(POD.ended_at(0)).hearing(telemetry=Telemetry(1, NOW, 1))
     assert settled(silent, after=LOST - 1, policy=Policy(prometheus=True)) is None
