@@ -27,7 +27,8 @@ from ballast.agent.device import Driver, DriverGone
 from ballast.agent.device_thread import DeviceThread
 from ballast.agent.drivers import open_driver
 from ballast.agent.gpus import Gpus
-from ballast.agent.metering.accounts import Accounts, AccountsFile
+from ballast.agent.metering.accounts import Accounts
+from ballast.agent.metering.accounts_file import AccountsFile
 from ballast.agent.metering.cgroups import NodeCpuTime, PodCpuTime
 from ballast.agent.metering.cpu_model import CpuModel
 from ballast.agent.metering.cpu_shares import CpuShares
@@ -346,7 +347,9 @@ class _Agent:
             except DriverGone as error:
                 logger.warning("the driver is gone; beginning anew when it is back", extra={"error": str(error)})
                 await asyncio.sleep(REOPEN_SECONDS)
-                await self._enforcement.reopen()
+                # A round may have met the same and begun anew: twice, and what it has set since would be forgotten.
+                if self._gpus.devices is adopted:
+                    await self._enforcement.reopen()
             if self._accounts.ended is not self._told_ended and self._enforcement.rounds:
                 self._report()
             next_at = max(next_at + period, loop.time())

@@ -1,8 +1,7 @@
-"""What each pod has used, in joules, active and idle apart; and the file that brings it over a restart of the agent.
+"""What each pod has used, in joules, active and idle apart.
 
 What must hold: joules only grow while a pod is there; a pod's account is kept for some time after it is gone, so that
-its last reading can be fetched, and no longer: the number of accounts is bounded. Totals survive the agent, not the
-machine: after a reboot no pod is the same and boards count from 0, so that what was saved before is void.
+its last reading can be fetched, and no longer: the number of accounts is bounded.
 
 A training pod's account is concluded when the pod has ended, holds nothing any more, and the meter has looked once more
 after that; it then stands in `ended` for as long as it is kept, whatever becomes of the pod's exporter. The operator
@@ -13,14 +12,10 @@ Charges come from the device thread, readings are asked for on the event loop: a
 
 from __future__ import annotations
 
-import json
-import logging
-import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from ballast.agent.node.pods import PodOnNode
@@ -28,8 +23,6 @@ from ballast.api.nodestatus import MAX_ENDED_PODS, EndedComponent, EndedPod
 from ballast.api.operatingpoint import MAX_GPUS_OF_NODE
 from ballast.api.readings import GpuShare, PodReadings, Share, Source
 from ballast.api.source import Component
-
-logger = logging.getLogger(__name__)
 
 KEPT_SECONDS: Final = 600.0
 """How long a pod's account is kept after the pod's object is gone."""
@@ -39,9 +32,6 @@ FRESH_SECONDS: Final = 5.0
 MOST_DECIMALS: Final = 6
 ENDED_DECIMALS: Final = 3
 """Of joules in a status: a thousandth is below what any board counts."""
-
-FILE = "accounts.json"
-VERSION = 1
 
 Json: TypeAlias = dict[str, Any]
 GpuKey: TypeAlias = tuple[str, str | None]
@@ -363,54 +353,3 @@ def _told(share: _Share, now: float) -> dict[str, Any]:
         "watts": round(share.watts, MOST_DECIMALS) if now - share.at <= FRESH_SECONDS else 0.0,
         "source": share.source,
     }
-
-
-class AccountsFile:
-    """Where totals are kept while no agent runs.
-
-    A write is atomic for whoever reads after a crash of the agent. It does not wait for the disk: after a crash of the
-    machine what it says is void anyway.
-
-    Args:
-        folder: on the node's disk; made if need be.
-        boot_id: of this boot of the machine.
-    """
-
-    def __init__(self, folder: Path, boot_id: str) -> None:
-        self._path = folder / FILE
-        self._boot_id = boot_id
-        self._fails = False
-
-    def save(self, content: Json) -> None:
-        """Save; if that fails it is logged, once, and stops nothing: totals are lost only if the agent ends then."""
-        text = json.dumps({"version": VERSION, "bootId": self._boot_id, **content}, separators=(",", ":"))
-        fresh = self._path.with_suffix(".new")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            fresh.replace(self._path)
-            self._fails = False
-        except OSError as error:
-            if not self._fails:
-                logger.warning(
-                    "cannot save what pods have used: it would be lost if the agent ended now",
-                    extra={"file": str(self._path), "error": str(error)},
-                )
-            self._fails = True
-
-    def load(self) -> Json:
-        """Return what was last saved since the machine started; empty if there is nothing, or nothing of use."""
-        try:
-            content: Json = json.loads(self._path.read_text(encoding="utf-8"))
-            if content["version"] == VERSION and content["bootId"] == self._boot_id:
-                return content
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            logger.warning(
-                "what pods have used before cannot be read: counting begins anew",
-                extra={"file": str(self._path), "error": f"{type(error).__name__}: {error}"},
-            )
-        return {}

@@ -15,7 +15,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from ballast.agent.device import Description, DeviceError, DriverGone, PowerDevice, Sample
-from ballast.agent.metering.accounts import Accounts, AccountsFile, Json
+from ballast.agent.metering.accounts import Accounts, Json
+from ballast.agent.metering.accounts_file import AccountsFile
 from ballast.agent.metering.attribution import split_gpu
 from ballast.agent.metering.cpu_shares import CpuShares
 from ballast.agent.metering.gpu_meter import LONGEST_INTERVAL_SECONDS, GpuMeter, IdleWatts, Interval

@@ -17,7 +17,8 @@ from ballast.agent.device import (
     Range,
     Sample,
 )
-from ballast.agent.metering.accounts import Accounts, AccountsFile
+from ballast.agent.metering.accounts import Accounts
+from ballast.agent.metering.accounts_file import AccountsFile
 from ballast.agent.metering.meter_loop import MeteredGpu, Metering
 from ballast.agent.metering.usage import PodsOfProcesses
 from ballast.agent.node.holders import Holder
