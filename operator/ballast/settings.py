@@ -91,7 +91,7 @@ class OperatorSettings(BaseSettings):
     exporter_cpu: str = Field(default="50m", pattern=QUANTITY, description="CPU that the sidecar asks for, and gets.")
     exporter_memory: str = Field(default="64Mi", pattern=QUANTITY, description="Memory likewise.")
     exporter_poll_seconds: float = Field(
-        default=5.0, ge=0.2, le=60, description="How often the sidecar asks its node's agent."
+        default=10.0, ge=0.2, le=60, description="How often the sidecar asks its node's agent."
     )
     exporter_annotations: bool = Field(
         default=True, description="Whether training pods carry prometheus.io/scrape: not needed with a PodMonitor."

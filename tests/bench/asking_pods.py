@@ -31,7 +31,7 @@ REQUESTS: Final = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 TOKENS: Final = "/api/v1/namespaces/default/serviceaccounts/default/token"
 PATIENCE_SECONDS: Final = 60.0
 DAY_SECONDS: Final = 86_400.0
-PERIOD_SECONDS: Final = 5.0
+PERIOD_SECONDS: Final = 10.0
 """How often a pod asks: as its exporter does by default."""
 
 

@@ -130,8 +130,12 @@ class Executor:
         worker.add_done_callback(self._workers.discard)
 
     async def drain(self) -> None:
-        """Wait until everything that was submitted is done, so that a clean stop leaves nothing half told."""
+        """Wait until everything that was submitted is done, so that a clean stop leaves nothing half told.
+
+        Pods that wait to be let go are left to the next leader: thousands of them would take longer than a stop may.
+        """
         self._stopping = True
+        self._releases.clear()
         while self._workers:
             await asyncio.wait(self._workers)
 

@@ -45,7 +45,7 @@ class ExporterSidecar:
     pull_policy: str = "IfNotPresent"
     cpu: str = "50m"
     memory: str = "64Mi"
-    poll_seconds: float = 5.0
+    poll_seconds: float = 10.0
     annotations: bool = True
     metrics_port: int = exporter.METRICS_PORT
     progress_port: int = exporter.PROGRESS_PORT

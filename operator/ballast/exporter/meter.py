@@ -58,7 +58,7 @@ class Meter:
         fallback: Fallback,
         totals: Totals,
         pod_uid: str = "",
-        poll_seconds: float = 5.0,
+        poll_seconds: float = 10.0,
         clock: Callable[[], float] = steady_seconds,
         wall: Callable[[], float] = time.time,
     ) -> None:

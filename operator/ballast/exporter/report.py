@@ -141,6 +141,8 @@ def shown(value: object) -> str:
         text = json.dumps(value, ensure_ascii=True)
     except (TypeError, ValueError):
         text = ascii(value)
+    except RecursionError:
+        text = "(nested too deep)"
     return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
 
 
@@ -196,10 +198,10 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[[str, object], Any]]]] = {
     "step": ("step", count),
     "totalSteps": ("total_steps", lambda field, value: count(field, value, 1)),
     "epoch": ("epoch", quantity),
-    "samples": ("samples", quantity),
+    "samples": ("samples", lambda field, value: quantity(field, value, MOST_COUNT)),
     "percent": ("percent", lambda field, value: quantity(field, value, 100)),
     "secondsLeft": ("seconds_left", quantity),
-    "cpuSeconds": ("cpu_seconds", quantity),
+    "cpuSeconds": ("cpu_seconds", lambda field, value: quantity(field, value, MOST_COUNT)),
     "metrics": ("metrics", _metrics),
     "missed": ("missed", _missed),
 }

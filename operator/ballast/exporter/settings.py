@@ -108,7 +108,7 @@ class ExporterSettings:
         AGENT_FILES_VARIABLE, Path(MOUNT_PATH), "Folder with the token for the agent, and whom to trust.", Path
     )
     poll_seconds: float = _setting(
-        exporter.POLL_SECONDS_VARIABLE, 5.0, "How often the agent is asked.", _number(0.2, 60)
+        exporter.POLL_SECONDS_VARIABLE, 10.0, "How often the agent is asked.", _number(0.2, 60)
     )
     trainer_millicores: float = _setting(
         exporter.TRAINER_MILLICORES_VARIABLE,

@@ -57,6 +57,7 @@ class Pod:
         self.agent = Agent(self.clock)
         self.progress = Progress("eval_loss", clock=self.clock.wall)
         self.settings = ExporterSettings(
+            poll_seconds=5.0,
             pod_uid="uid-1", metric="eval_loss", state_path=folder, termination_log=folder / "termination-log"
         )
         self.settings.termination_log.touch()

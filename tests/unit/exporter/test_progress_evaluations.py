@@ -107,6 +107,6 @@ def test_numbers_go_on_over_a_restart() -> None:
 def test_values_that_were_never_sent_are_counted_without_a_value() -> None:
     progress = Progress("metric")
     progress.report(Report(metrics={"metric": 1.0}))
-    progress.report(Report(metrics={"metric": 5.0}, missed={"metric": 3, "other": 7}))
-    assert told(progress).evaluations == 5
-    assert told(progress).ring == (Evaluation(1, 1.0), Evaluation(5, 5.0))
+    progress.report(Report(metrics={"metric": 5.0}, missed={"metric": RING - 2, "other": 7}))
+    assert told(progress).evaluations == RING
+    assert told(progress).ring == (Evaluation(1, 1.0), Evaluation(RING, 5.0))

@@ -108,3 +108,15 @@ def test_too_many_metrics_are_refused() -> None:
     body = json.dumps({"metrics": {f"m{number}": 1 for number in range(MOST_METRICS + 1)}}).encode()
     with pytest.raises(ReportRefused, match="at most 256"):
         parse_reports(body)
+
+
+def test_what_is_nested_deeply_is_refused_in_few_words() -> None:
+    for depth in range(100, 1200, 50):
+        with pytest.raises(ReportRefused):
+            parse_reports(b'{"step": ' + b"[" * depth + b"]" * depth + b"}")
+
+
+@pytest.mark.parametrize("field", ["samples", "cpuSeconds"])
+def test_what_is_added_up_over_processes_stays_a_number(field: str) -> None:
+    with pytest.raises(ReportRefused, match=field):
+        parse_reports(json.dumps({field: 1.7e308}).encode())
