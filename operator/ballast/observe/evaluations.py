@@ -13,7 +13,8 @@ What happens, and what is made of it:
   the count stays less for longer than anybody shows an old sight: the exporter has lost its count. It counts from 1
   again; here the numbers go on after the last. (A lost count that has grown beyond the old one meanwhile cannot be told
   from one that was kept.)
-- A value that is NaN or infinite is known like any other: it tells that a training diverges. Only an empty slot is missed.
+- A value that is NaN or infinite is known like any other: so a training looks that diverges. Only an empty slot is
+  missed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Makes figures of the rows that Prometheus answers. Pure.
 
 What must hold: anybody may expose series with our names, so that every label and every value is looked at, and what
-cannot be (not a number, negative, absurd, of an unknown component, in the future) is no figure; but for the values of
-evaluations, which NaN and infinite ones tell more than any other. What is not known is absent, never 0.
+cannot be (not a number, negative, absurd, of an unknown component, in the future) is no figure. The values of
+evaluations alone may be NaN or infinite: so a training looks that diverges. What is not known is absent, never 0.
 """
 
 from __future__ import annotations

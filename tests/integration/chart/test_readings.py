@@ -176,12 +176,14 @@ def test_training_pods_are_found_in_all_namespaces_by_what_they_all_have() -> No
         "interval": "30s",
         "honorLabels": True,
         "relabelings": [{"action": "labeldrop", "regex": "container"}],
+        "sampleLimit": 7000000,
     }
     objects = rendered(*PROMETHEUS_OPERATOR, "--set-json", f"podMonitor={json.dumps(values)}")
     monitor = objects["PodMonitor", "ballast-training-pods"]
     assert monitor["metadata"]["labels"]["release"] == "monitoring"
     assert monitor["spec"] == {
         "namespaceSelector": {"any": True},
+        "sampleLimit": 7000000,
         "selector": {"matchExpressions": [{"key": JOB_UID_LABEL, "operator": "Exists"}]},
         "podMetricsEndpoints": [
             {
@@ -193,6 +195,15 @@ def test_training_pods_are_found_in_all_namespaces_by_what_they_all_have() -> No
             }
         ],
     }
+
+
+def test_no_training_pod_can_flood_prometheus_unless_one_may() -> None:
+    def spec(*options: str) -> dict[str, Any]:
+        found: dict[str, Any] = rendered(*PROMETHEUS_OPERATOR, *options)["PodMonitor", "ballast-training-pods"]["spec"]
+        return found
+
+    assert spec()["sampleLimit"] == 1000
+    assert "sampleLimit" not in spec("--set", "podMonitor.sampleLimit=0")
 
 
 def test_ballasts_own_pods_are_found_by_the_port_that_both_have() -> None:
@@ -221,6 +232,7 @@ def test_the_rules_can_have_the_labels_by_which_they_are_selected() -> None:
         ("prometheus.telemetrySeconds=0", "telemetrySeconds"),
         ("prometheus.token=secret", "token"),
         ("podMonitor.interval=15", "interval"),
+        ("podMonitor.sampleLimit=-1", "sampleLimit"),
         ("rules.enabled=perhaps", "enabled"),
     ],
 )

@@ -88,5 +88,26 @@ async def test_releases_take_no_place_of_other_writes_and_have_their_own_client(
         assert len(slow.requests) == PARALLEL_RELEASES
         assert slow.hold is not None
         slow.hold.set()
-        await executor.drain()
     assert len(outcomes.done) == 3 * PARALLEL_WRITES + 1
+
+
+async def test_a_stop_leaves_those_that_wait_to_the_next_leader() -> None:
+    """Each is decided again, and thousands would take longer than a stop may."""
+    slow, outcomes = ApiServer(hold=asyncio.Event()), Outcomes()
+    async with asyncio.TaskGroup() as tasks:
+        executor = Executor(
+            slow,  # type: ignore[arg-type]
+            outcomes.events,
+            lambda action, answers: outcomes.done.append((action, list(answers))),
+            lambda action, error: outcomes.failed.append((action, error)),
+            tasks,
+        )
+        for number in range(3 * PARALLEL_RELEASES):
+            executor.submit(ReleasePod(GANG, f"gang-1-{number}", f"uid-{number}"))
+        await asyncio.sleep(0.01)
+        stopping = tasks.create_task(executor.drain())
+        await asyncio.sleep(0)
+        assert slow.hold is not None
+        slow.hold.set()
+        await stopping
+    assert len(outcomes.done) == PARALLEL_RELEASES

@@ -132,3 +132,21 @@ def test_a_pod_that_seems_not_to_have_run_may_have_where_its_node_is_silent() ->
     failed = ONE.with_pods(pod(0, of=ONE).on("a").rejected("NodeLost").held().being_deleted(0))
     assert released(failed, nodes=LOST_NODE) == []
     assert ledger(settled(failed, after=LOST, nodes=LOST_NODE)).pods_without_last_reading == 1
+
+
+@pytest.mark.parametrize("ahead", [120, 10**9])
+def test_nothing_waits_for_a_clock_that_is_far_ahead(ahead: float) -> None:
+    """The kubelet says that the pod ended in the future, in a minute or in thirty years."""
+    ahead_of_us = POD.ended_at(ahead, words(30, at=ahead))
+    assert ledger(settled(ONE.with_pods(ahead_of_us).hearing(metered_nodes=AGENT))).joules == 30
+    silent = ONE.with_pods(POD.ended_at(ahead)).hearing(metered_nodes=AGENT, unheard={POD.uid: NOW})
+    assert settled(silent, after=LOST - 1) is None
+    assert next_due(silent.build(), NOW + 1, Policy()) == NOW + LOST
+    assert ledger(settled(silent, after=LOST)).pods_without_last_reading == 1
+
+
+def test_nor_does_a_gang() -> None:
+    gang = job("two").replicas(2).ended(Phase.SUCCEEDED).with_job(complete=True)
+    done = pod(0, of=gang).on("a").succeeded().held().ended_at(10**9, words(30, at=10**9))
+    goes_on = pod(1, of=gang).running_on("a").held()
+    assert settled(gang.with_pods(done, goes_on)) is not None

@@ -6,7 +6,7 @@ from ballast.api.conditions import ConditionType, Reason, find_condition
 from ballast.api.jobstatus import TrainingJobStatus
 from ballast.decide.actions import Transition, WriteStatus
 from ballast.decide.confirmation import confirm
-from ballast.decide.snapshot import HeldGpu
+from ballast.decide.gpu_asks import HeldGpu
 from tests.builders import NOW, JobBuilder, job, pod
 from tests.power_builders import capped_job, held, on_gpus, point
 

@@ -8,7 +8,8 @@ from ballast.decide.actions import CreateObjects, Ungate
 from ballast.decide.lifecycle import advance
 from ballast.decide.policy import Policy
 from ballast.decide.snapshot import Refusal
-from ballast.observe.cluster_state import VANISHED_JOB_SECONDS, Kind
+from ballast.observe.cluster_state import Kind
+from ballast.observe.job_records import VANISHED_JOB_SECONDS
 from ballast.observe.timers import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS
 from tests.builders import NOW, context, foreign_pod, job, node, pod
 from tests.unit.observe.watched import Watched

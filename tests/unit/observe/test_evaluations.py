@@ -45,9 +45,9 @@ def test_what_the_ring_has_lost_is_missed() -> None:
     decoder = EvaluationDecoder()
     take(decoder, 3)
     decoded = take(decoder, 3 + RING + 4)
-    assert numbers(decoded) == list(range(8, 16))
+    assert numbers(decoded) == list(range(8, 8 + RING))
     assert decoded.missed == 4
-    assert take(decoder, 16).missed == 4
+    assert take(decoder, 8 + RING).missed == 4
 
 
 def test_what_was_before_the_first_sight_is_missed() -> None:
@@ -55,10 +55,29 @@ def test_what_was_before_the_first_sight_is_missed() -> None:
     assert (len(decoded.new), decoded.missed) == (RING, 500 - RING)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_value_that_is_no_number_is_missed(value: float) -> None:
-    decoded = EvaluationDecoder().take("job", 1, "pod", 2, {1: Slot(value), 2: Slot(0.5)}, NOW)
-    assert (numbers(decoded), decoded.missed, decoded.newest) == ([2], 1, 0.5)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_value_of_a_training_that_diverges_is_known(value: float) -> None:
+    decoded = EvaluationDecoder().take("job", 1, "pod", 2, {1: Slot(0.5), 2: Slot(value, 20, value)}, NOW)
+    assert (numbers(decoded), decoded.missed) == ([1, 2], 0)
+    told = decoded.new[-1]
+    for each in (told.value, told.training_value, decoded.newest):
+        assert each == pytest.approx(value, nan_ok=True)
+    assert told.step == 20
+
+
+def test_an_older_sight_of_nan_is_nothing_new() -> None:
+    """Each answer of a server is parsed anew: no NaN in it is the same object as before."""
+    decoder = EvaluationDecoder()
+    decoder.take("job", 1, "pod", 2, {1: Slot(float("nan")), 2: Slot(0.5)}, NOW)
+    older = decoder.take("job", 1, "pod", 1, {1: Slot(float("nan"))}, NOW)
+    assert (older.new, older.evaluations) == ((), 2)
+
+
+@pytest.mark.parametrize(("before", "after"), [(math.nan, 0.5), (0.5, math.nan), (math.inf, -math.inf)])
+def test_a_lost_count_is_known_by_a_value_that_is_none(before: float, after: float) -> None:
+    decoder = EvaluationDecoder()
+    decoder.take("job", 1, "pod", 2, {1: Slot(before), 2: Slot(0.5)}, NOW)
+    assert numbers(decoder.take("job", 1, "pod", 1, {1: Slot(after)}, NOW)) == [3]
 
 
 def test_a_slot_that_is_not_there_is_missed() -> None:
@@ -74,7 +93,7 @@ def test_what_came_since_the_slots_were_chosen_is_left_for_the_next_time() -> No
 
 
 def test_what_was_overwritten_since_the_slots_were_chosen_is_missed() -> None:
-    decoded = EvaluationDecoder().take("job", 1, "pod", 10, ring(10), NOW, asked=3)
+    decoded = EvaluationDecoder().take("job", 1, "pod", RING + 2, ring(RING + 2), NOW, asked=3)
     assert (numbers(decoded), decoded.missed) == ([3], 2)
 
 
@@ -87,11 +106,11 @@ def test_an_older_sight_of_the_same_is_nothing_new() -> None:
 
 def test_an_exporter_that_has_lost_its_count_is_known_by_its_values() -> None:
     decoder = EvaluationDecoder()
-    take(decoder, 5)
+    take(decoder, 4)
     decoded = take(decoder, 2, offset=0.5)
-    assert decoded.new == (Evaluation(6, 1.5, 10), Evaluation(7, 2.5, 20))
-    assert (decoded.evaluations, decoded.missed) == (7, 0)
-    assert numbers(take(decoder, 3, offset=0.5)) == [8]
+    assert decoded.new == (Evaluation(5, 1.5, 10), Evaluation(6, 2.5, 20))
+    assert (decoded.evaluations, decoded.missed) == (6, 0)
+    assert numbers(take(decoder, 3, offset=0.5)) == [7]
 
 
 def test_one_whose_values_cannot_be_compared_is_believed_once_it_can_be_no_old_sight() -> None:
@@ -131,7 +150,7 @@ def test_which_slots_are_wanted() -> None:
     assert decoder.wanted("job", 1, 2) == {1, 2}
     take(decoder, 7)
     assert decoder.wanted("job", 1, 7) == frozenset()
-    assert decoder.wanted("job", 1, 9) == {0, 1}
+    assert decoder.wanted("job", 1, 9) == {8 % RING, 9 % RING}
     assert decoder.wanted("job", 1, 100) == set(range(RING))
     assert decoder.wanted("job", 1, 6) == set(range(RING)), "to be compared"
     assert decoder.wanted("job", 2, 1) == {1}

@@ -123,3 +123,12 @@ def test_a_message_at_the_end_is_no_object_of_ours() -> None:
     manifest = copy.deepcopy(DONE.manifest())
     manifest["status"]["containerStatuses"][0]["state"]["terminated"]["message"] = json.dumps({"accuracy": 1})
     assert training_pod(manifest).last_words == used(40, at=5)
+
+
+@pytest.mark.parametrize("message", ["[" * 4096, '{"a":' * 800, "9" * 4096, "\x00\ud800"])
+def test_nor_does_what_the_trainer_says(message: str) -> None:
+    """Whoever trains writes it, and one pod's message must not end the operator of all."""
+    manifest = DONE.manifest()
+    ended = {"exitCode": 1, "message": message}
+    manifest["status"]["containerStatuses"] = [{"name": "trainer", "state": {"terminated": ended}}]
+    assert len(training_pod(manifest).message) <= 200

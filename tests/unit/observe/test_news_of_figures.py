@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ballast.api.source import Component
 from ballast.decide.actions import Transition, WriteStatus
 from ballast.decide.cycle import decide
 from ballast.decide.policy import Policy
 from ballast.decide.telemetry import Poll, Telemetry
 from ballast.observe.cluster_state import ClusterState, Kind
+from ballast.observe.figure_news import LOOKED_AT_ONCE, PAUSE_SECONDS
 from ballast.observe.tellings import BURST
 from tests.builders import NOW, job, node, pod
 
@@ -64,6 +67,16 @@ def test_of_many_some_are_told_at_once_and_the_others_in_turn() -> None:
     later = reported(state, NOW + 60)
     assert len(later) == 10
     assert not set(first) & set(later)
+
+
+def test_jobs_that_one_cycle_does_not_look_at_the_next_ones_do() -> None:
+    count = LOOKED_AT_ONCE + 5
+    state = running(count)
+    state.take_telemetry(poll(f"uid-of-job-{count - 1}"))
+    first = reported(state)
+    assert f"job-{count - 1}" not in first
+    assert state.seconds_to_next_due() == pytest.approx(PAUSE_SECONDS, rel=1e-3)
+    assert f"job-{count - 1}" in reported(state, NOW + 60)
 
 
 def test_a_job_that_ends_meanwhile_is_not_told_of() -> None:

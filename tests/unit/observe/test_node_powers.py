@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ballast.api.nodepower import NodePowerSpec
 from ballast.decide.actions import WriteNodePower
-from ballast.decide.snapshot import NodeView
+from ballast.decide.gpu_asks import NodeView
 from ballast.observe.node_powers import NodePowers
 from ballast.observe.timers import FIRST_RETRY_SECONDS
 from tests.builders import node

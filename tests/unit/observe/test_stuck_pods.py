@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ballast.api import exporter
+from ballast.decide.snapshot import Stuck
+from ballast.observe.parsing import training_pod
 from tests.builders import pod
 
 UNSCHEDULABLE = (
@@ -28,3 +33,26 @@ def test_an_image_is_the_pods_own_fault() -> None:
 
 def test_a_pod_behind_a_gate_is_not_stuck() -> None:
     assert pod(0).gated().build().stuck is None
+
+
+@pytest.mark.parametrize("reason", ["ImagePullBackOff", "CreateContainerError", "CrashLoopBackOff"])
+def test_an_exporter_that_does_not_start_is_not_the_jobs_fault_and_is_named(reason: str) -> None:
+    stuck = _stuck("initContainerStatuses", exporter.CONTAINER, reason)
+    assert stuck is not None
+    assert (stuck.reason, stuck.by_itself) == (reason, False)
+    assert stuck.message == 'container ballast-exporter: Back-off pulling image "exporter:1"'
+
+
+def test_a_trainer_that_does_not_start_is() -> None:
+    stuck = _stuck("containerStatuses", "trainer", "CreateContainerError")
+    assert stuck is not None
+    assert stuck.by_itself
+    assert _stuck("initContainerStatuses", "own", "CrashLoopBackOff") is None
+    assert _stuck("initContainerStatuses", exporter.CONTAINER, "ContainerCreating") is None
+
+
+def _stuck(statuses: str, container: str, reason: str) -> Stuck | None:
+    manifest = pod(0).on("a").manifest()
+    waiting = {"reason": reason, "message": 'Back-off pulling image "exporter:1"'}
+    manifest["status"] = {"phase": "Pending", statuses: [{"name": container, "state": {"waiting": waiting}}]}
+    return training_pod(manifest).stuck

@@ -206,7 +206,31 @@ async def test_evaluations_that_nobody_can_know_are_counted() -> None:
     server = FakePrometheus(
         times=[reported_at(NOW)], progress=[told(exporter.EVALUATIONS, 20)], evaluations=ring_of(20)
     )
-    assert (await poll(server)).jobs["job"].missed_evaluations == 12
+    assert (await poll(server)).jobs["job"].missed_evaluations == 20 - exporter.RING
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+async def test_a_training_that_diverges_is_told(value: float) -> None:
+    """As Prometheus tells such values; neither a count nor a step may be one."""
+    server = FakePrometheus(
+        times=[reported_at(NOW)],
+        progress=[told(exporter.EVALUATIONS, 2), told(exporter.BEST, value)],
+        evaluations=[
+            *ring_of(1),
+            told(exporter.EVALUATIONS, 2),
+            told(exporter.EVALUATIONS, value),
+            told(exporter.EVALUATION_VALUE, value, slot="2"),
+            told(exporter.EVALUATION_TRAINING_VALUE, value, slot="2"),
+            told(exporter.EVALUATION_STEP, value, slot="2"),
+        ],
+    )
+    job = (await poll(server)).jobs["job"]
+    assert job.training is not None
+    diverged = job.training.ring[-1]
+    for each in (diverged.value, diverged.training_value):
+        assert each == pytest.approx(value, nan_ok=True)
+    assert (diverged.number, diverged.step, job.missed_evaluations) == (2, None, 0)
+    assert (job.training.metric, job.training.best) == (None, None), "as an exporter's last words have it"
 
 
 async def test_of_several_trainers_the_furthest_is_believed_and_then_the_same() -> None:
