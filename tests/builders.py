@@ -22,6 +22,7 @@ from ballast.api.jobstatus import Attempt, Outcome, Phase, PodPlacement, Trainin
 from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX, GPU_PRODUCT_LABEL, JOB_UID_LABEL
 from ballast.api.podtemplate import PLACEMENT_GATE
 from ballast.api.trainingjob import TrainingJob
+from ballast.decide.gpu_asks import HeldGpu
 from ballast.decide.gpu_models import gpu_model
 from ballast.decide.policy import Policy
 from ballast.decide.resources import CPU, GPU, PODS
@@ -29,7 +30,6 @@ from ballast.decide.snapshot import (
     Ahead,
     Context,
     GangRequest,
-    HeldGpu,
     Job,
     Lane,
     Node,

@@ -15,7 +15,7 @@ from ballast.api.nodestatus import (
     PowerLimitRange,
 )
 from ballast.api.operatingpoint import OperatingPoint
-from ballast.decide.snapshot import Ask, HeldGpu, NodeView
+from ballast.decide.gpu_asks import Ask, HeldGpu, NodeView
 from tests.builders import JobBuilder, at, job
 
 MHZ = 1_000_000

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 import kopf
 
+from ballast import deep_json
 from ballast.act import paths
 from ballast.act.agent_access import AgentAccess
 from ballast.act.events import EventRecorder
@@ -83,6 +84,7 @@ async def run(settings: OperatorSettings, executor_class: type[Executor] = Execu
         ExceptionGroup: a part of it died, or the lease was lost (`NotLeading`).
     """
     asyncio.get_running_loop().set_exception_handler(_report)
+    deep_json.tolerate()
     metrics = Metrics()
     identity = new_identity()
     # A client of its own, whose requests never wait for those of the jobs, neither for the rate nor for a connection.
@@ -174,6 +176,7 @@ class _Operator:
         )
         self._keeping: asyncio.Task[None] | None = None
         self._signing: asyncio.Task[NoReturn] | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         metrics.observe_jobs(self._state.jobs_by_phase)
         metrics.observe_reservation(self._state.reserved_watts)
@@ -215,6 +218,8 @@ class _Operator:
         await stop.wait()
         logger.info("stopping: finishing what was submitted")
         await _end(leading)
+        if self._asking is not None:
+            await _end(self._asking)
         await self._executor.drain()
         await self._events.flush(EVENT_FLUSH_SECONDS)
         if self._signing is not None:
@@ -241,7 +246,7 @@ class _Operator:
                 async with asyncio.timeout(AUTHORITY_SECONDS):
                     await self._certificates.ready.wait()
         if self._settings.prometheus_url:
-            self._tasks.create_task(self._read_telemetry())
+            self._asking = self._tasks.create_task(self._read_telemetry())
         await self._loop.run()
 
     async def _read_telemetry(self) -> None:

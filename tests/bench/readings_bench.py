@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from tests.bench import readings_exporter, readings_queries
+from tests.bench import readings_exporter, readings_queries, readings_status
 from tests.bench.measurement import Measurement
 
 RUNS = 3
@@ -16,6 +16,7 @@ RUNS = 3
 PARTS: Mapping[str, Callable[[int], list[Measurement]]] = {
     "exporter": readings_exporter.measure,
     "queries": lambda runs: [readings_queries.measure()],
+    "status-writes": lambda runs: [readings_status.measure(runs)],
 }
 
 
@@ -25,4 +26,6 @@ def measure(runs: int) -> Iterator[Measurement]:
         yield from part(runs)
 
 
-EXPLAINED = "\n".join(str(text) for text in (__doc__, readings_exporter.__doc__, readings_queries.__doc__))
+EXPLAINED = "\n".join(
+    str(text) for text in (__doc__, readings_exporter.__doc__, readings_queries.__doc__, readings_status.__doc__)
+)

@@ -169,8 +169,11 @@ class Containers:
         group = CpuGroup(path, self._usage / path.relative_to(self._cpu), v2=self._v2)
         for pid in sorted(group.pids()):
             with suppress(OSError):
+                # In this order: a process that has its name has its environment, too.
+                if (self._proc / str(pid) / "comm").read_text().startswith("runc"):
+                    continue
                 environment = (self._proc / str(pid) / "environ").read_bytes()
-                if not environment or (self._proc / str(pid) / "comm").read_text().startswith("runc"):
+                if not environment:
                     continue
                 devices = _devices(environment)
                 self._known[path] = Container(path.name, pod_uid, devices, group) if devices else None

@@ -8,7 +8,7 @@ into declared fields only, and the API server weighs its cost by the bounds of t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
@@ -22,6 +22,7 @@ TRAINER_CONTAINER = "trainer"
 GPU_RESOURCE = "nvidia.com/gpu"
 PLACEMENT_GATE = "ballast.dev/placement"
 MAX_CONTAINERS = 32
+MAX_DEPTH = 64
 
 _GPU_IN_CEL = "nvidia__dot__com__slash__gpu"  # how CEL spells a property name with a dot and a slash
 _GPU_COUNT = "[1-9][0-9]{0,2}"
@@ -195,8 +196,22 @@ class _PodTemplate(_View):
 
 
 def _checked(template: dict[str, Any]) -> dict[str, Any]:
+    _check_depth(template)
     _PodTemplate.model_validate(template, by_alias=True, by_name=False)
     return template
+
+
+def _check_depth(template: Mapping[str, Any]) -> None:
+    """Refuse what is nested so deep that it could not be copied; the API server takes ten thousand levels."""
+    level: list[Any] = [template]
+    for _ in range(MAX_DEPTH):
+        level = [value for each in level for value in _inside(each) if isinstance(value, (dict, list))]
+    if level:
+        raise PydanticCustomError("depth", f"must not be nested deeper than {MAX_DEPTH} levels: no pod's spec is")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 class _SchemaOfView:

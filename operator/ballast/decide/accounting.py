@@ -30,6 +30,9 @@ from ballast.decide.snapshot import Context, Job, Pod
 from ballast.decide.telemetry import Telemetry
 from ballast.decide.trouble import answers, is_gone
 
+MAX_AHEAD_SECONDS = 60.0
+"""How far a node's clock may be ahead of the operator's: what ended later than that has ended now."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -106,7 +109,7 @@ def next_due(job: Job, now: float, policy: Policy) -> float | None:
         over_at = _ended_at(pod) if pod.has_ended else pod.grace_over_at
         if over_at is None:
             continue
-        silent_since = max(over_at, job.unheard.get(pod.uid, over_at))
+        silent_since = job.unheard.get(pod.uid, over_at)
         times += [over_at, over_at + policy.settle_seconds, silent_since + policy.lost_reading_seconds]
         if not pod.has_ended:
             times.append(over_at + policy.lost_pod_seconds)
@@ -169,10 +172,10 @@ def _entry(pod: Pod, over_at: float, job: Job, context: Context) -> _Entry | Non
         return _Entry(_best(of_agent, of_exporter, in_prometheus), is_last=True)
     has_agent = pod.node in job.metered_nodes
     if _has_last_words(pod, policy):
-        waits = has_agent and now < over_at + policy.settle_seconds
+        waits = has_agent and _is_recent(over_at, context)
         return None if waits else _Entry(_best(of_exporter, in_prometheus), is_last=True)
     # Who has not heard of it for long enough himself can't say that it is silent: the operator was down, perhaps.
-    silent_since = max(over_at, job.unheard.get(pod.uid, over_at))
+    silent_since = job.unheard.get(pod.uid, over_at)
     if now >= silent_since + policy.lost_reading_seconds or not _may_be_heard_of(pod, job, context):
         return _Entry(_best(of_exporter, in_prometheus), is_last=False)
     return None
@@ -183,6 +186,11 @@ def _may_be_heard_of(pod: Pod, job: Job, context: Context) -> bool:
     if not pod.has_ended or not answers(pod.node, context) or pod.node in job.metered_nodes:
         return True
     return context.policy.prometheus and job.telemetry is not None and job.telemetry.attempt == pod.attempt
+
+
+def _is_recent(over_at: float, context: Context) -> bool:
+    """Return whether the best word about what was over then may still come; a node's clock may be far ahead."""
+    return over_at - MAX_AHEAD_SECONDS <= context.now < over_at + context.policy.settle_seconds
 
 
 def _best(*words: FinalReading | None) -> dict[Component, Joules]:
@@ -215,11 +223,9 @@ def _settle(job: Job, held: Iterable[Pod], context: Context) -> WriteStatus | No
         entry = _entry(pod, over[pod.uid], job, context) if pod.uid in over else None
         if entry is not None:
             ready.append((pod, entry))
-    if ready and len(ready) < len(waiting):
-        # The pods of a gang end together: one write for all of them, unless some go on for longer.
-        first = min(over[pod.uid] for pod, _ in ready)
-        if context.now < first + context.policy.settle_seconds:
-            ready = []
+    # The pods of a gang end together: one write for all of them, unless some go on for longer.
+    if ready and len(ready) < len(waiting) and _is_recent(min(over[pod.uid] for pod, _ in ready), context):
+        ready = []
     ready = ready[: MAX_SETTLING - len(kept)]
     if not ready:
         cleared = status.settling and not kept and not over

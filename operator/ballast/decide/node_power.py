@@ -12,9 +12,9 @@ from ballast.api.labels import GPU_COUNT, GPU_MODEL, MIXED_GPUS
 from ballast.api.nodepower import NodePowerSpec, WithoutOperator
 from ballast.api.nodestatus import NodePowerStatus
 from ballast.decide.actions import LabelNode, NodeAction, WriteNodePower
+from ballast.decide.gpu_asks import NodeView
 from ballast.decide.operating_point import assignments
 from ballast.decide.policy import Policy
-from ballast.decide.snapshot import NodeView
 
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 

@@ -14,7 +14,8 @@ from ballast.api.jobstatus import Phase
 from ballast.api.nodepower import MAX_PODS, PodOperatingPoint
 from ballast.api.nodestatus import GpuStatus
 from ballast.api.operatingpoint import OperatingPoint
-from ballast.decide.snapshot import Ask, Job, Pod
+from ballast.decide.gpu_asks import Ask
+from ballast.decide.snapshot import Job, Pod
 
 HOLDING = frozenset({Phase.PLACING, Phase.RUNNING, Phase.SUSPENDING})
 

@@ -14,9 +14,8 @@ from typing import Any, TypeAlias
 
 from ballast.api.conditions import Reason
 from ballast.api.finalreading import FinalReading
-from ballast.api.nodepower import NodePower
-from ballast.api.operatingpoint import OperatingPoint
 from ballast.api.trainingjob import Objective, TrainingJob
+from ballast.decide.gpu_asks import HeldGpu, NodeView
 from ballast.decide.gpu_models import GpuModel
 from ballast.decide.policy import Policy
 from ballast.decide.resources import GPU, Resources
@@ -215,53 +214,6 @@ class Workload:
     def has_ended(self) -> bool:
         """Whether none of its pods will run any more."""
         return self.complete or self.failed
-
-
-@dataclass(frozen=True, slots=True)
-class HeldGpu:
-    """A GPU that a pod holds, as its node's agent tells.
-
-    Attributes:
-        found_watts: its power limit before Ballast changed anything; None if it tells none.
-        enforced: the operating point that it has by Ballast's doing, as read back; None while it is as it was found.
-        problem: why it does not have what was asked for.
-        shared: whether other pods hold it, too: the loosest of their operating points holds.
-    """
-
-    uuid: str
-    found_watts: float | None = None
-    enforced: OperatingPoint | None = None
-    problem: str | None = None
-    shared: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """The operating point that a pod's GPUs are to have; a part that is None stays as it was found."""
-
-    node: str
-    pod_uid: str
-    namespace: str
-    pod_name: str
-    power_limit_watts: float | None
-    max_clock_hertz: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class NodeView:
-    """A node about whose power something changed.
-
-    Attributes:
-        labels: those of `labels.NODE_LABELS` that it has.
-        power: its NodePower; None if there is none.
-        asks: what the jobs on it ask of its GPUs.
-    """
-
-    name: str
-    uid: str
-    labels: tuple[tuple[str, str], ...]
-    power: NodePower | None
-    asks: tuple[Ask, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 ENDING_SECONDS: Final = 1.5
 """How long the last reading is waited for."""
 ENDING_POLL_SECONDS: Final = 0.2
+HURRY_SECONDS: Final = 1.0
+"""How soon an agent is asked again that did not answer in time, or does not know the pod yet."""
 STUCK_SECONDS: Final = 30.0
 """Without a poll, and `/healthz` fails."""
 
@@ -123,7 +125,8 @@ class Exporter:
         due = self._clock()
         while signals.first_at is None:
             self.poll()
-            due = max(due + self._settings.poll_seconds, self._clock())
+            pace = self._settings.poll_seconds
+            due = max(due + (min(pace, HURRY_SECONDS) if self._meter.is_waited_for else pace), self._clock())
             signals.wait(due - self._clock())
         self._end(signals)
 

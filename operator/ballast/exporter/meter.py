@@ -70,6 +70,7 @@ class Meter:
         self._clock = clock
         self._wall = wall
         self._answered_at = clock()
+        self._is_answered = client is None
         self._ask_at = float("-inf")
         self._failures = 0
         self._troubles: set[str] = set()
@@ -90,9 +91,17 @@ class Meter:
             self._fallback.rest()
             self.totals.take(readings)
             self._figures = self._of_agent(readings)
-        elif self._client is None or self._clock() - self._answered_at >= AWAY_SECONDS:
+        elif self._client is None or self._is_away():
             self._count()
         return self._figures
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether the agent did not answer the last time, and most likely will in a moment: of a young pod, perhaps."""
+        return not self._is_answered and not self.is_refused and not self._is_away()
+
+    def _is_away(self) -> bool:
+        return self._clock() - self._answered_at >= AWAY_SECONDS
 
     def _ask(self, timeout_seconds: float) -> Readings | None:
         if self._client is None:
@@ -101,12 +110,14 @@ class Meter:
             readings = self._of_this_pod(self._client.ask(timeout_seconds))
         except (AgentError, BadReadings) as error:
             self._note(error)
+            self._is_answered = False
             return None
         now = self._clock()
         if self._troubles:
             self._troubles.clear()
             logger.info("the agent tells readings again", extra={"seconds": round(now - self._answered_at)})
         self._answered_at, self._ask_at, self._failures, self.is_refused = now, float("-inf"), 0, False
+        self._is_answered = True
         return readings
 
     def _of_this_pod(self, readings: Readings) -> Readings:

@@ -1,11 +1,13 @@
 """What Prometheus has told of each job, and of which pods it is still to be asked.
 
-What must hold: only the newest answer counts; what is kept grows with the jobs that exist and with nothing else.
+What must hold: only the newest answer counts, but where it is not whole what it lacks stays as it was, with its age;
+what is kept grows with the jobs that exist and with nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import chain, islice
 
 from ballast.api.finalreading import FinalReading
@@ -33,8 +35,10 @@ class JobTelemetry:
     def take(self, poll: Poll) -> list[str]:
         """Take in the answers; return the jobs of which a pod that was missed is known."""
         self.problem, self.asked_at = poll.problem, poll.asked_at
-        # Of a job that was left out because of a problem the last stays, with its age.
-        self._jobs = dict(poll.jobs) if poll.problem is None else {**self._jobs, **poll.jobs}
+        if poll.problem is None:
+            self._jobs = dict(poll.jobs)
+        else:
+            self._jobs |= {job: _completed(told, self._jobs.get(job)) for job, told in poll.jobs.items()}
         found: list[str] = []
         if poll.pods:
             for job, pods in self._unheard.items():
@@ -80,3 +84,22 @@ class JobTelemetry:
     def lost_pods(self) -> tuple[str, ...]:
         """Return the UIDs of pods of which a word is missed."""
         return tuple(islice(chain.from_iterable(self._unheard.values()), MAX_LOST_PODS))
+
+
+def _completed(told: Telemetry, before: Telemetry | None) -> Telemetry:
+    """Return what was told while some queries failed, with what it lacks as it was known before, and as old as that."""
+    if before is None or before.attempt != told.attempt:
+        return told
+    found = told
+    if not told.pods and before.pods:
+        found = replace(found, pods=before.pods, oldest_at=before.oldest_at)
+    if told.watts is None and before.watts is not None:
+        found = replace(found, watts=before.watts, oldest_at=before.oldest_at)
+    if not told.joules:
+        found = replace(found, joules=before.joules)
+    if told.training is None:
+        found = replace(found, training=before.training, missed_evaluations=before.missed_evaluations)
+    elif told.training.step is None and before.training is not None and before.training.step is not None:
+        evaluations = max(told.training.evaluations, before.training.evaluations)
+        found = replace(found, training=replace(before.training, evaluations=evaluations, ring=told.training.ring))
+    return found

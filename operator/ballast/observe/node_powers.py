@@ -15,8 +15,8 @@ from ballast.api.labels import NODE_LABELS
 from ballast.api.nodepower import InvalidNodePower, NodePower
 from ballast.api.nodestatus import EndedPod, GpuStatus, NodePowerStatus
 from ballast.decide.actions import NodeAction
+from ballast.decide.gpu_asks import Ask, HeldGpu, NodeView
 from ballast.decide.operating_point import reserved_watts
-from ballast.decide.snapshot import Ask, HeldGpu, NodeView
 from ballast.observe.timers import Timers, retry_delay
 
 MAX_POD_JOULES = 1e15

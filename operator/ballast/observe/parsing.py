@@ -305,6 +305,7 @@ _CANNOT_START = frozenset(
         "RunContainerError",
     }
 )
+_CRASHES = "CrashLoopBackOff"
 
 
 def _disruption(status: JsonObject) -> str:
@@ -320,9 +321,13 @@ def _disruption(status: JsonObject) -> str:
 def _stuck(status: JsonObject) -> Stuck | None:
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         waiting = (container.get("state") or {}).get("waiting") or {}
-        reason = waiting.get("reason") or ""
-        if reason in _CANNOT_START:
-            return Stuck(reason, _told(waiting.get("message") or ""), by_itself=True)
+        reason, said = waiting.get("reason") or "", _told(waiting.get("message") or "")
+        if container.get("name") == exporter.CONTAINER:
+            # Ours, and not the job's fault: it is tried again, and does not count against its retries.
+            if reason in _CANNOT_START or reason == _CRASHES:
+                return Stuck(reason, f"container {exporter.CONTAINER}: {said}", by_itself=False)
+        elif reason in _CANNOT_START:
+            return Stuck(reason, said, by_itself=True)
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             reason = condition.get("reason") or "Unschedulable"
@@ -344,7 +349,7 @@ def _told(message: str) -> str:
     """Return a termination message as one short line; a JSON result is not an explanation."""
     try:
         return "" if isinstance(json.loads(message), dict) else message.strip()[-200:]
-    except ValueError:
+    except (ValueError, RecursionError):  # whoever trains writes it
         return " ".join(message.split())[-200:]
 
 

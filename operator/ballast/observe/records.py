@@ -24,8 +24,9 @@ from ballast.decide.actions import (
     WriteStatus,
 )
 from ballast.decide.ends import avoided
+from ballast.decide.gpu_asks import HeldGpu
 from ballast.decide.resources import Resources
-from ballast.decide.snapshot import GangRequest, HeldGpu, Job, Orphan, Pod, PodSize, Workload
+from ballast.decide.snapshot import GangRequest, Job, Orphan, Pod, PodSize, Workload
 
 
 @dataclass(slots=True)

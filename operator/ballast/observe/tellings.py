@@ -57,9 +57,12 @@ class Tellings:
         for uid in uids:
             if uid in self._waiting:
                 continue
-            rank = self._told_at.get(uid, now - HEAD_START_SECONDS)
-            entry = self._waiting[uid] = rank, next(self._entries)
+            entry = self._waiting[uid] = self.rank(uid, now), next(self._entries)
             heapq.heappush(self._heap, (*entry, uid))
+
+    def rank(self, uid: str, now: float) -> float:
+        """Return a job's place among those that have news now, least first."""
+        return self._told_at.get(uid, now - HEAD_START_SECONDS)
 
     def take(self, now: float) -> list[str]:
         """Return whose turn it is, at most as many as may be told now; they no longer wait."""

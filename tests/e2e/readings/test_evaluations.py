@@ -61,7 +61,7 @@ STORIES = (evaluations,)
 def test_each_is_known_or_known_to_be_missing(told: Told) -> None:
     story = told.end_of(evaluations)
     progress, counts = story["end"]["status"]["progress"], story["counts"]
-    assert len(counts) >= 3, "it was scraped"
+    assert len(counts) >= 2, "it was scraped"
     assert progress["evaluations"] == SENT
     # What each scrape saw that the one before had not, and what its last words hold beside that.
     seen = sum(min(RING, after - before) for before, after in zip([0, *counts], [*counts, SENT], strict=False))

@@ -15,7 +15,7 @@ from tests.e2e.readings.jobs import gpu_joules, is_settled, ledger, training
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("told")]
 
-SECONDS = 40
+SECONDS = 50
 DEAD_SECONDS = 10
 
 

@@ -15,16 +15,18 @@ from tests.e2e.readings.stories import Stage, Told, evict
 pytestmark = pytest.mark.slow
 
 RUNS_SECONDS = 30
-"""Of load, until it is over: one percent of that is more than the moments are worth in which it begins and ends."""
+SLACK_JOULES = 100
+"""Four seconds without load: as late may a busy kubelet say that a board is free again, and the agent have heard. In
+runs this short that is more than 1 %."""
 
 
 def evicted(stage: Stage) -> JsonObject:
     """Its pod is evicted; the next one trains to the end."""
     namespace = stage.namespace
-    [pod] = _run(stage, stage.v100, seconds=40)
+    [pod] = _run(stage, stage.v100, seconds=60, wait_seconds=45)
     evict(namespace, pod)
     namespace.wait_for_job("train", lambda job: len(job["status"]["attempts"]) > 1, "it is tried again")
-    namespace.wait_for_phase("train", "Succeeded", timeout_seconds=90)
+    namespace.wait_for_phase("train", "Succeeded", timeout_seconds=120)
     return _settled(stage)
 
 
@@ -69,10 +71,15 @@ def namespace_deleted(stage: Stage) -> JsonObject:
 STORIES = (evicted, deleted, force_deleted, suspended, job_deleted, namespace_deleted)
 
 
-@pytest.mark.parametrize("story", [evicted, deleted, force_deleted, suspended], ids=lambda story: story.__name__)
-def test_the_ledger_has_what_the_boards_counted(story: object, told: Told) -> None:
+@pytest.mark.parametrize(
+    ("story", "slack"),
+    [(evicted, 0), (deleted, SLACK_JOULES), (force_deleted, SLACK_JOULES), (suspended, SLACK_JOULES)],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_ledger_has_what_the_boards_counted(story: object, slack: float, told: Told) -> None:
     end = told.end_of(story)  # type: ignore[arg-type]
-    assert end["gpuJoules"] == pytest.approx(end["boards"], rel=0.01), end["ledger"]
+    assert end["gpuJoules"] == pytest.approx(end["boards"], rel=0.01, abs=slack), end["ledger"]
+    assert end["gpuJoules"] > 10 * SLACK_JOULES, "it computed"
     assert [each.get("podsWithoutLastReading", 0) for each in end["ledger"]] == [0] * len(end["ledger"])
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.api.exporter import METRICS_PORT, PROGRESS_PORT
+from ballast.api.exporter import ENERGY, METRICS_PORT, PROGRESS_PORT
 from ballast.api.finalreading import FINALIZER
 from tests.e2e.agent.jobs import IMAGE
 from tests.e2e.kube import JsonObject
 from tests.e2e.namespace import condition
+from tests.e2e.readings import exporters
 from tests.e2e.readings.allocated import wait_a_tick
 from tests.e2e.readings.jobs import gpu_joules, is_settled, training
 from tests.e2e.readings.stories import Stage, Told
@@ -33,6 +34,7 @@ def steady(stage: Stage) -> JsonObject:
     namespace.submit(training("steady", stage.v100, seconds=SECONDS))
     namespace.wait_for_phase("steady", "Running")
     [pod] = namespace.pods("steady")
+    exporters.wait_for_sum_of(ENERGY, pod)  # it listens
     reached = _reach_from_another_pod(stage, pod)
     live = namespace.wait_for_job("steady", _is_told, "watts, joules and progress are told, and fresh")
     table = stage.cluster.kubectl("-n", namespace.name, "get", "tj", "steady", "-o", "wide")

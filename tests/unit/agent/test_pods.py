@@ -84,9 +84,9 @@ def test_what_has_ended_is_known_until_its_object_goes(pods: PodsOnNode) -> None
     assert pods.ended() == frozenset()
     for uid, name, phase in (("1", "a", "Succeeded"), ("2", "b", "Failed")):
         pods.changed("MODIFIED", pod(uid, name, phase=phase))
-    assert pods.ended() == {"1", "2"}
+    assert pods.ended() == frozenset({"1", "2"})
     pods.changed("DELETED", pod("1", "a", phase="Succeeded"))
-    assert pods.ended() == {"2"}
+    assert pods.ended() == frozenset({"2"})
 
 
 def test_there_is_what_neither_ended_nor_leaves(pods: PodsOnNode) -> None:

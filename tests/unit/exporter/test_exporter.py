@@ -11,7 +11,7 @@ import pytest
 from ballast.api import exporter as names
 from ballast.api.finalreading import FinalReading, parse
 from ballast.api.source import Component
-from ballast.exporter.agent_client import NoAgent
+from ballast.exporter.agent_client import NoAgent, NotKnownYet
 from ballast.exporter.exporter import ENDING_POLL_SECONDS, ENDING_SECONDS, STUCK_SECONDS, Exporter
 from ballast.exporter.fallback import CpuEstimate, Fallback
 from ballast.exporter.meter import Meter
@@ -58,7 +58,10 @@ class Pod:
         self.progress = Progress("eval_loss", clock=self.clock.wall)
         self.settings = ExporterSettings(
             poll_seconds=5.0,
-            pod_uid="uid-1", metric="eval_loss", state_path=folder, termination_log=folder / "termination-log"
+            pod_uid="uid-1",
+            metric="eval_loss",
+            state_path=folder,
+            termination_log=folder / "termination-log",
         )
         self.settings.termination_log.touch()
         self.exporter = Exporter(self.settings, self.progress, self._meter, self.clock.steady)
@@ -135,6 +138,23 @@ def test_it_polls_at_a_steady_pace_until_the_signal(pod: Pod) -> None:
     begun = pod.clock.seconds
     pod.exporter.run(Ending(pod.clock, after=3))
     assert [at - begun for at in pod.agent.asked[:3]] == [0.0, 5.0, 10.0]
+
+
+def test_an_agent_that_does_not_know_the_pod_yet_is_asked_again_soon_but_not_for_ever(pod: Pod) -> None:
+    begun, pod.agent.answer = pod.clock.seconds, NotKnownYet("it is young")
+    pod.exporter.run(Ending(pod.clock, after=36))
+    asked = [at - begun for at in pod.agent.asked]
+    assert asked[:4] == [0.0, 1.0, 2.0, 3.0]
+    assert 35.0 in asked
+    assert not {31.0, 34.0, 36.0} & set(asked)
+
+
+def test_an_agent_that_answers_again_is_asked_at_the_steady_pace(pod: Pod) -> None:
+    begun, pod.agent.answer = pod.clock.seconds, NotKnownYet("it is young")
+    pod.exporter.poll()
+    pod.agent.answer = None
+    pod.exporter.run(Ending(pod.clock, after=3))
+    assert [at - begun for at in pod.agent.asked[1:4]] == [0.0, 5.0, 10.0]
 
 
 def test_one_look_after_the_signal_is_enough(pod: Pod) -> None:

@@ -105,6 +105,8 @@ def test_a_job_that_runs_no_more_or_is_gone_is_not_told_of() -> None:
     news = FigureNews()
     news.arrived(("ended", "gone"), LATER)
     news.forget("ended")
-    news.look(lambda uid: None, asked())
+    asked_for: list[str] = []
+    news.look(asked_for.append, asked())
+    assert asked_for == ["gone"]
     assert news.take(LATER) == []
     assert not news.has_unseen

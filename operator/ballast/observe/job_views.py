@@ -1,0 +1,55 @@
+"""How `decide` sees one job: its record, together with what nodes, agents, Prometheus and classes have to do with it.
+
+What must hold: a view is frozen and made anew each time, so that it never tells of another moment than its parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ballast.decide.snapshot import Job
+from ballast.observe.held_pods import HeldPods
+from ballast.observe.job_records import JobRecords
+from ballast.observe.job_telemetry import JobTelemetry
+from ballast.observe.node_powers import NodePowers
+from ballast.observe.priorities import Priorities
+
+
+@dataclass(frozen=True, slots=True)
+class JobViews:
+    """Where the parts of a view come from.
+
+    Attributes:
+        aging_seconds: the head start in the queue that one priority class gives.
+    """
+
+    records: JobRecords
+    priorities: Priorities
+    powers: NodePowers
+    held_pods: HeldPods
+    telemetry: JobTelemetry
+    aging_seconds: float
+
+    def of(self, uid: str) -> Job | None:
+        """Return a job as it is now; None while the job itself is unknown."""
+        record = self.records.get(uid)
+        if record is None or record.job is None:
+            return None
+        rank = self.priorities.rank(record.job.spec.priority_class)
+        view = record.view(uid, rank, self.aging_seconds, self.powers.held)
+        if view is None:
+            return None
+        held = [pod for pod in view.pods if pod.held]
+        telemetry = self.telemetry.of(uid)
+        if not held and telemetry is None:
+            return view
+        words = {pod.uid: self.powers.word(pod.node, pod.uid) for pod in held if pod.node is not None}
+        return replace(
+            view,
+            releasing=frozenset(pod.uid for pod in held if not self.held_pods.is_free(pod.uid)),
+            agents_words={pod: word for pod, word in words.items() if word is not None},
+            metered_nodes=frozenset(p.node for p in held if p.node is not None and self.powers.has_agent(p.node)),
+            known_readings=self.telemetry.known(uid),
+            unheard=self.telemetry.unheard(uid),
+            telemetry=telemetry,
+        )

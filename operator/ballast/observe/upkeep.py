@@ -1,0 +1,103 @@
+"""Derives everything that follows from one job anew: what it holds of nodes, what it asks of GPUs, when it is due.
+
+What must hold: it is done whenever anything changes that a job depends on, and it is done as a whole, so that no two
+parts ever tell of different moments of the same job; of a job that is gone nothing stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ballast.api.jobstatus import Phase
+from ballast.decide.accounting import unheard
+from ballast.decide.lifecycle import next_due
+from ballast.decide.operating_point import asks
+from ballast.decide.policy import Policy
+from ballast.observe.agenda import Agenda
+from ballast.observe.figure_news import FigureNews
+from ballast.observe.held_pods import HeldPods
+from ballast.observe.job_records import JobRecords
+from ballast.observe.job_telemetry import JobTelemetry
+from ballast.observe.job_views import JobViews
+from ballast.observe.jobs_on_nodes import JobsOnNodes
+from ballast.observe.node_powers import NodePowers
+from ballast.observe.node_usage import NodeUsage
+from ballast.observe.records import Record, nodes_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upkeep:
+    """What a job is read from, and all that follows from it.
+
+    Attributes:
+        clock: seconds since the epoch.
+        policy: the times that make a job due.
+    """
+
+    clock: Callable[[], float]
+    policy: Policy
+    records: JobRecords
+    views: JobViews
+    telemetry: JobTelemetry
+    held_pods: HeldPods
+    usage: NodeUsage
+    jobs_on_nodes: JobsOnNodes
+    powers: NodePowers
+    figure_news: FigureNews
+    agenda: Agenda
+
+    def refresh(self, uid: str, now: float | None = None) -> None:
+        """Derive anew what follows from one job.
+
+        Args:
+            uid: the job's UID.
+            now: seconds since the epoch; None to ask the clock.
+        """
+        record = self.records.of(uid)
+        job = self.views.of(uid)
+        if job is None:
+            self._drop(uid, record)
+            return
+        now = self.clock() if now is None else now
+        self.telemetry.miss(uid, unheard(job, now, self.policy), now)
+        if job.unheard != self.telemetry.unheard(uid):
+            job = replace(job, unheard=self.telemetry.unheard(uid))
+        self.held_pods.put_orphans(uid, record.held_pods(besides=job.namespace))
+        forgets_at = record.forget_growth(job, now, self.policy.retry_max_seconds)
+        if forgets_at is not None and record.grown is None:
+            job, forgets_at = self.views.of(uid) or job, None
+        self.usage.claim(uid, record.held(job))
+        self.jobs_on_nodes.put(uid, nodes_of(job))
+        self.powers.ask(uid, asks(job))
+        if job.job.status.phase is not Phase.RUNNING:
+            self.figure_news.forget(uid)
+        if record.rests_until is not None and record.rests_until <= now:
+            record.rests_until = None
+        due = (record.rests_until or next_due(job, now, self.policy), forgets_at)
+        self.agenda.put(
+            job,
+            now,
+            min((time for time in due if time is not None), default=None),
+            untouchable=record.assumed is not None or record.rests_until is not None,
+        )
+
+    def refresh_on(self, node: str) -> None:
+        """Derive anew what follows from the jobs that a node's change concerns."""
+        for uid in self.jobs_on_nodes.on(node):
+            self.refresh(uid)
+
+    def refresh_queue(self) -> None:
+        """Derive anew what follows from the jobs that wait: the whole queue may have another order."""
+        for uid in self.agenda.queued():
+            self.refresh(uid)
+
+    def _drop(self, uid: str, record: Record) -> None:
+        self.agenda.drop(uid)
+        self.usage.claim(uid, {})
+        self.jobs_on_nodes.put(uid, frozenset())
+        self.powers.ask(uid, ())
+        self.telemetry.forget(uid)
+        self.figure_news.forget(uid)
+        self.held_pods.put_orphans(uid, record.held_pods(leaving=record.unreadable))
+        self.records.prune(uid)
