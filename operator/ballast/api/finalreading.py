@@ -96,15 +96,20 @@ class FinalReading:
         at: when the meter looked last, seconds since the epoch.
         joules: by component; one that nobody meters or estimates is absent.
         training: what the trainer reported; None if nothing.
+        is_last: whether the meter has looked after the pod was told to end. An exporter writes its words early and
+            overwrites them, so that there are some if it is killed: those are not the last.
     """
 
     at: float
     joules: Mapping[Component, Joules] = field(default_factory=dict)
     training: Training | None = None
+    is_last: bool = False
 
     def encode(self) -> str:
         """Return it as one line of JSON of at most `MAX_BYTES`; the oldest evaluations go first if it is too long."""
         content: dict[str, Any] = {"v": VERSION, "at": round(self.at, DECIMALS), "joules": _joules_json(self.joules)}
+        if self.is_last:
+            content["last"] = True
         training = self.training
         while True:
             if training is not None:
@@ -128,7 +133,8 @@ def parse(message: str) -> FinalReading | None:
             for name, (active, idle, source) in content["joules"].items()
         }
         training = content.get("training")
-        return FinalReading(_number(content["at"], 0), joules, _training(training) if training is not None else None)
+        told = _training(training) if training is not None else None
+        return FinalReading(_number(content["at"], 0), joules, told, is_last=content.get("last") is True)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 

@@ -158,9 +158,11 @@ def _ended_at(pod: Pod) -> float:
 
 
 def _has_last_words(pod: Pod, policy: Policy) -> bool:
-    """Return whether its exporter spoke at the pod's end, and not only before a restart of its own."""
+    """Return whether its exporter spoke at the pod's end, and not only early, or before a restart of its own."""
     words, ended_at = pod.last_words, pod.ended_at
-    return words is not None and ended_at is not None and words.at >= ended_at - policy.stale_seconds
+    if words is None or ended_at is None:
+        return False
+    return words.is_last and words.at >= ended_at - policy.stale_seconds
 
 
 def _entry(pod: Pod, over_at: float, job: Job, context: Context) -> _Entry | None:

@@ -113,12 +113,16 @@ class Exporter:
         self.say()
         return figures
 
-    def say(self) -> None:
-        """Write the last words, as they would be if the end were now."""
+    def say(self, *, is_last: bool = False) -> None:
+        """Write the last words, as they would be if the end were now.
+
+        Args:
+            is_last: whether they are the last: the meter has looked after the pod was told to end.
+        """
         figures, training = self._figures, self._progress.training()
         self._joules_per_step.note(self._clock(), figures.total_joules, training.step if training else None)
         if figures.joules or training is not None:
-            self._words.say(FinalReading(at=figures.at or 0.0, joules=figures.joules, training=training))
+            self._words.say(FinalReading(figures.at or 0.0, figures.joules, training, is_last))
 
     def run(self, signals: Signals) -> None:
         """Poll until a signal comes, and then for the last time."""
@@ -137,7 +141,10 @@ class Exporter:
         self.say()  # the trainer may have reported since the last poll
         while (left := deadline - self._clock()) > 0:
             figures = self.poll(min(left, TIMEOUT_SECONDS / 2), insist=True)
-            if (figures.at or 0.0) > asked_at or self._meter.is_refused or signals.count > 1:
+            if (figures.at or 0.0) > asked_at:
+                self.say(is_last=True)
+                break
+            if self._meter.is_refused or signals.count > 1:
                 break
             signals.wait(min(ENDING_POLL_SECONDS, max(deadline - self._clock(), 0.0)))
         logger.info("ended", extra={"joules": round(self._figures.total_joules, 1)})

@@ -198,18 +198,17 @@ class ClusterState:
 
     def _observe_pod(self, obj: JsonObject) -> None:
         uid, spec = obj["metadata"]["uid"], obj["spec"]
+        owner = training_job_uid(obj)
+        if self._records.owner(uid) not in (None, owner):  # somebody took its labels away, or gave it to another job
+            self._forget_child(uid)
         node = spec.get("nodeName")
         ended = (obj.get("status") or {}).get("phase") in ENDED_POD_PHASES
         self._usage.claim(uid, {node: pod_request(spec)} if node and not ended else {})
-        owner = training_job_uid(obj)
-        if owner is None:
-            if self._records.owner(uid) is not None:  # somebody took its labels away
-                self._forget_child(uid)
-            orphan = held_pod(obj)
-            self._held_pods.put_orphans(uid, () if orphan is None else (orphan,))
-            return
-        self._records.put_pod(obj, owner)
-        self._upkeep.refresh(owner)
+        orphan = held_pod(obj) if owner is None else None
+        self._held_pods.put_orphans(uid, () if orphan is None else (orphan,))
+        if owner is not None:
+            self._records.put_pod(obj, owner)
+            self._upkeep.refresh(owner)
 
     def _observe_power(self, obj: JsonObject) -> None:
         news = self._powers.put(obj)

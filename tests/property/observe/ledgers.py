@@ -26,8 +26,8 @@ def joules_of(pod: Mapping[str, Any]) -> float:
 
 
 def reading_of(pod: Mapping[str, Any], at: float) -> FinalReading:
-    """Return what a pod used, as the meter saw it at a moment."""
-    return FinalReading(at, {Component.GPU: Joules(joules_of(pod))})
+    """Return what a pod used, as the meter saw it at a moment after its end."""
+    return FinalReading(at, {Component.GPU: Joules(joules_of(pod))}, is_last=True)
 
 
 def is_held(pod: Mapping[str, Any]) -> bool:

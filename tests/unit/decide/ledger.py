@@ -16,7 +16,7 @@ SETTLE, LOST = POLICY.settle_seconds, POLICY.lost_reading_seconds
 
 def used(gpu: float, idle: float = 0.0, *, at: float = 0.0, source: Source = Source.COUNTER) -> FinalReading:
     """Return a reading of so many joules of a GPU, the meter having looked so many seconds after `NOW`."""
-    return FinalReading(NOW + at, {Component.GPU: Joules(gpu - idle, idle, source)})
+    return FinalReading(NOW + at, {Component.GPU: Joules(gpu - idle, idle, source)}, is_last=True)
 
 
 def words(gpu: float, idle: float = 0.0, *, at: float = 0.0, source: Source = Source.COUNTER) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ballast.api.jobstatus import Phase
@@ -102,6 +104,15 @@ def test_words_of_an_earlier_life_of_the_exporter_are_not_its_last() -> None:
     entry = ledger(settled(crashed))
     assert (entry.joules, entry.pods_without_last_reading) == (12, 1)
     assert settled(crashed.hearing(metered_nodes=AGENT), after=LOST - 1) is None
+
+
+def test_words_that_a_killed_exporter_had_written_early_are_not_its_last() -> None:
+    killed = ONE.with_pods(POD.ended_at(0).having_said(replace(used(12, at=-3), is_last=False).encode()))
+    assert settled(killed.hearing(metered_nodes=AGENT), after=LOST - 1) is None
+    entry = ledger(settled(killed.hearing(metered_nodes=AGENT), after=LOST))
+    assert (entry.joules, entry.pods_without_last_reading) == (12, 1)
+    exact = killed.hearing(metered_nodes=AGENT, agents_words={POD.uid: used(15)})
+    assert ledger(settled(exact)).joules == 15
 
 
 def test_a_pod_that_is_lost_with_its_node_is_waited_for() -> None:

@@ -167,6 +167,7 @@ def test_one_look_after_the_signal_is_enough(pod: Pod) -> None:
     pod.exporter.run(signals)
     assert len(pod.agent.asked) == 3
     assert pod.words().joules[Component.GPU].active == 77.0
+    assert pod.words().is_last
 
 
 def test_a_look_before_the_signal_is_not(pod: Pod) -> None:
@@ -180,6 +181,7 @@ def test_a_look_before_the_signal_is_not(pod: Pod) -> None:
     ended = pod.agent.asked[2:]
     assert len(ended) == pytest.approx(ENDING_SECONDS / ENDING_POLL_SECONDS, abs=1)
     assert ended[-1] - ended[0] < ENDING_SECONDS
+    assert not pod.words().is_last
 
 
 def test_a_second_signal_means_now(pod: Pod) -> None:
@@ -213,6 +215,7 @@ def test_an_agent_that_is_away_is_not_waited_for(pod: Pod) -> None:
     pod.exporter.run(signals)
     assert len(pod.agent.asked) == 3
     assert pod.words().joules[Component.GPU].active == 10.0
+    assert not pod.words().is_last
 
 
 def test_what_the_trainer_reported_last_is_said_before_the_agent_is_asked(
