@@ -226,6 +226,5 @@ def _reading(pod: EndedPod, known: FinalReading | None) -> FinalReading:
         return known
     joules = {each.component: Joules(each.active_joules, each.idle_joules, each.source) for each in pod.used}
     # What no pod can have used would make a sum that no status can hold, and keep the pod.
-    return FinalReading(
-        pod.at.timestamp(), {name: used for name, used in joules.items() if used.total <= MAX_POD_JOULES}
-    )
+    believed = {name: used for name, used in joules.items() if used.total <= MAX_POD_JOULES}
+    return FinalReading(pod.at.timestamp(), believed, is_last=True)

@@ -82,7 +82,7 @@ def test_more_than_any_pod_can_use_is_no_word() -> None:
     seen = watched(ended(ONE))
     seen.state.observe(Kind.NODE_POWER, node_power(2, ("uid-of-one-1-0", 1e300)))
     [one] = seen.changed()
-    assert one.agents_words == {"uid-of-one-1-0": FinalReading(NOW + 2)}
+    assert one.agents_words == {"uid-of-one-1-0": FinalReading(NOW + 2, is_last=True)}
 
 
 def test_the_agent_of_another_node_has_no_say() -> None:
