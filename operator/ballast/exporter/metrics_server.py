@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from socketserver import TCPServer
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from ballast.api.exporter import METRICS_PATH, METRICS_PORT_VARIABLE
 from ballast.errors import UserError
 from ballast.exporter.metrics import CONTENT_TYPE
+from ballast.exporter.serving import REQUEST_SECONDS, BoundedServer, ServingThread
 
 logger = logging.getLogger(__name__)
 
 HEALTH_PATH: Final = "/healthz"
-REQUEST_SECONDS: Final = 5.0
-MOST_AT_ONCE: Final = 4
 
 
-class MetricsServer:
+class MetricsServer(ServingThread):
     """Listens from the moment it is made, and answers between `start` and `stop`.
 
     Args:
@@ -40,36 +37,13 @@ class MetricsServer:
 
     def __init__(self, port: int, metrics: Callable[[], bytes], is_well: Callable[[], bool] = lambda: True) -> None:
         try:
-            self._server = _listening(port, metrics, is_well)
+            server = _listening(port, metrics, is_well)
         except OSError as error:
             raise UserError(
                 f"cannot listen on port {port}: {error.strerror or error}; no other container of the pod may use it, or"
                 f" set {METRICS_PORT_VARIABLE}"
             ) from error
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics-server", daemon=True)
-
-    @property
-    def port(self) -> int:
-        """On which it listens."""
-        return int(self._server.server_address[1])
-
-    def start(self) -> Self:
-        """Begin to answer, in a thread of its own."""
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """End."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        super().__init__(server, "metrics-server")
 
 
 def _listening(port: int, metrics: Callable[[], bytes], is_well: Callable[[], bool]) -> _Server:
@@ -82,10 +56,7 @@ def _listening(port: int, metrics: Callable[[], bytes], is_well: Callable[[], bo
     return _Server(socket.AF_INET, ("0.0.0.0", port), metrics, is_well)  # noqa: S104 - Prometheus comes from elsewhere
 
 
-class _Server(TCPServer):
-    allow_reuse_address = True
-    request_queue_size = 16
-
+class _Server(BoundedServer):
     def __init__(
         self,
         family: socket.AddressFamily,
@@ -96,30 +67,12 @@ class _Server(TCPServer):
         self.address_family = family
         self.metrics = metrics
         self.is_well = is_well
-        self._turns = threading.Semaphore(MOST_AT_ONCE)
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         super().server_bind()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._turns.acquire(timeout=2 * REQUEST_SECONDS):
-            self.shutdown_request(request)
-            return
-        threading.Thread(target=self._answer, args=(request, client_address), daemon=True).start()
-
-    def _answer(self, request: Any, client_address: Any) -> None:
-        try:
-            self.finish_request(request, client_address)
-        except OSError:
-            pass  # whoever asked is gone
-        except Exception:
-            logger.exception("a scrape could not be answered")
-        finally:
-            self.shutdown_request(request)
-            self._turns.release()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -11,12 +11,10 @@ import io
 import json
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from socketserver import TCPServer
 from typing import Any, Final, Self
 
 from ballast.api.exporter import KUBEFLOW_PATH, PROGRESS_PATH, PROGRESS_PORT
@@ -25,16 +23,12 @@ from ballast.errors import UserError
 from ballast.exporter.kubeflow import parse_status
 from ballast.exporter.progress import Progress
 from ballast.exporter.report import ReportRefused, parse_reports
+from ballast.exporter.serving import REQUEST_SECONDS, BoundedServer, ServingThread
 
 logger = logging.getLogger(__name__)
 
 HOST: Final = "127.0.0.1"
 MAX_BODY_BYTES: Final = 128 * 1024
-MOST_AT_ONCE: Final = 4
-"""Requests; others wait for their turn."""
-REQUEST_SECONDS: Final = 5.0
-"""In which a request must have come as a whole."""
-SHUTDOWN_POLL_SECONDS: Final = 0.5
 KEY_HEADER: Final = "Idempotency-Key"
 """Of reports: the same again under the same key are not counted again. So many characters of it count:"""
 MOST_KEY: Final = 128
@@ -42,7 +36,7 @@ MOST_KEY: Final = 128
 _ALLOWED: Final = {PROGRESS_PATH: ("GET", "HEAD", "POST"), KUBEFLOW_PATH: ("POST",)}
 
 
-class ProgressServer:
+class ProgressServer(ServingThread):
     """Listens from the moment it is made, and answers between `start` and `stop`.
 
     Args:
@@ -56,67 +50,20 @@ class ProgressServer:
 
     def __init__(self, progress: Progress, port: int = PROGRESS_PORT, save: Callable[[], None] = lambda: None) -> None:
         try:
-            self._server = _Server(port, progress, save)
+            server = _Server(port, progress, save)
         except OSError as error:
             raise UserError(
                 f"cannot listen on {HOST}:{port}: {error.strerror or error}; no other container of the pod may use"
                 " this port"
             ) from error
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(SHUTDOWN_POLL_SECONDS,), name="progress-server", daemon=True
-        )
-
-    @property
-    def port(self) -> int:
-        """On which it listens."""
-        return int(self._server.server_address[1])
-
-    def start(self) -> Self:
-        """Begin to answer, in a thread of its own."""
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """End; what is being answered may still be finished."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        super().__init__(server, "progress-server")
 
 
-class _Server(TCPServer):
-    allow_reuse_address = True
-    request_queue_size = 64
-
+class _Server(BoundedServer):
     def __init__(self, port: int, progress: Progress, save: Callable[[], None]) -> None:
         self.progress = progress
         self.save = save
-        self._turns = threading.Semaphore(MOST_AT_ONCE)
         super().__init__((HOST, port), _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own, when it is its turn."""
-        if not self._turns.acquire(timeout=2 * REQUEST_SECONDS):
-            self.shutdown_request(request)
-            return
-        threading.Thread(target=self._answer, args=(request, client_address), daemon=True).start()
-
-    def _answer(self, request: Any, client_address: Any) -> None:
-        try:
-            self.finish_request(request, client_address)
-        except OSError:
-            pass  # whoever asked is gone
-        except Exception:
-            logger.exception("a request about progress could not be answered")
-        finally:
-            self.shutdown_request(request)
-            self._turns.release()
 
 
 class _Problem(Exception):

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from ballast.errors import UserError
-from ballast.exporter.metrics_server import MOST_AT_ONCE, MetricsServer
+from ballast.exporter.metrics_server import MetricsServer
+from ballast.exporter.serving import MOST_AT_ONCE
 
 
 class State:

@@ -12,7 +12,8 @@ import pytest
 from ballast.api.exporter import PROGRESS_PATH
 from ballast.exporter import progress_server
 from ballast.exporter.progress import Progress
-from ballast.exporter.progress_server import MAX_BODY_BYTES, MOST_AT_ONCE, ProgressServer
+from ballast.exporter.progress_server import MAX_BODY_BYTES, ProgressServer
+from ballast.exporter.serving import MOST_AT_ONCE
 
 from .trainers import ask
 
