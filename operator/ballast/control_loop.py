@@ -67,7 +67,8 @@ class ControlLoop:
             self.ready.set()
 
     async def _wait_for_change(self) -> None:
-        due = self._state.seconds_to_next_due()
+        # Without room nothing can be done about what is due, and the end of any action wakes the loop.
+        due = self._state.seconds_to_next_due() if self._executor.room else None
         timeout = self._idle_seconds if due is None else min(due, self._idle_seconds)
         # Not `wait_for`: before Python 3.12 it swallows a cancellation that comes together with the wake-up.
         with suppress(TimeoutError):

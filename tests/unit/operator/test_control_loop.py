@@ -135,6 +135,26 @@ async def test_what_there_was_no_room_for_is_decided_next() -> None:
         assert operator.cycles >= 3
 
 
+async def test_without_room_it_waits_whatever_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = 0
+
+    async def cycle() -> None:
+        nonlocal rounds
+        rounds += 1
+
+    async with running(room=0) as operator:
+        await operator.loop.ready.wait()
+        monkeypatch.setattr(operator.loop, "_cycle", cycle)
+        monkeypatch.setattr(operator.state, "seconds_to_next_due", lambda: 0.0)
+        operator.loop.wake()
+        await turns(200)
+        assert rounds == 1
+        operator.submitted.room = 1
+        operator.loop.wake()
+        await turns(200)
+        assert rounds > 2
+
+
 async def test_steps_of_admitted_jobs_that_were_cut_off_come_next() -> None:
     gang = job("gang").replicas(2).placed_on("a", "a")
     async with running(room=1) as operator:
