@@ -42,9 +42,9 @@ from ballast.leadership import Leadership, new_identity
 from ballast.observe import watches
 from ballast.observe.cluster_state import ClusterState, Kind
 from ballast.observe.parsing import resources
-from ballast.observe.prometheus import PrometheusClient
+from ballast.observe.prometheus.client import PrometheusClient
+from ballast.observe.prometheus.reader import TelemetryReader
 from ballast.observe.resync import Resync
-from ballast.observe.telemetry import TelemetryReader
 from ballast.serve.agent_certificates import AgentCertificates
 from ballast.serve.metrics import Metrics
 from ballast.serve.webhook import serve_webhook

@@ -25,8 +25,8 @@ from typing import Final
 from ballast.api import exporter
 from ballast.api.finalreading import Evaluation
 from ballast.decide.telemetry import Poll
-from ballast.observe.prometheus import PrometheusClient
-from ballast.observe.telemetry import TelemetryReader
+from ballast.observe.prometheus.client import PrometheusClient
+from ballast.observe.prometheus.reader import TelemetryReader
 from tests.bench.measurement import Aim, Measurement
 from tests.integration.prometheus_queries.exposition import ExposedPod
 from tests.integration.prometheus_queries.server import PrometheusServer, Target

@@ -10,8 +10,8 @@ from itertools import count
 import pytest
 
 from ballast.decide.telemetry import Poll, Telemetry
-from ballast.observe.prometheus import PrometheusClient
-from ballast.observe.telemetry import TelemetryReader
+from ballast.observe.prometheus.client import PrometheusClient
+from ballast.observe.prometheus.reader import TelemetryReader
 from tests.integration.prometheus_queries.exposition import ExposedPod
 from tests.integration.prometheus_queries.server import PrometheusServer, Target
 

@@ -7,7 +7,7 @@ import time
 from ballast.api import exporter
 from ballast.api.finalreading import Joules
 from ballast.api.source import Component, Source
-from ballast.observe.telemetry import TelemetryReader
+from ballast.observe.prometheus.reader import TelemetryReader
 from tests.integration.prometheus_queries.conftest import Asking, Scraped
 from tests.integration.prometheus_queries.exposition import ExposedPod
 

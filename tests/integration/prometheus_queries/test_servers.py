@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ballast.observe.prometheus import PrometheusClient, PrometheusRefused
+from ballast.observe.prometheus.client import PrometheusClient, PrometheusRefused
 from ballast.serve.certificates import new_authority, serving_certificate
 from tests.integration.prometheus_queries.conftest import Scraped
 from tests.integration.prometheus_queries.server import PrometheusServer

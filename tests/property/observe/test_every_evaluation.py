@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ballast.api.exporter import RING
-from ballast.observe.evaluations import LOOKBACK_SECONDS, EvaluationDecoder, Slot
+from ballast.observe.prometheus.evaluations import LOOKBACK_SECONDS, EvaluationDecoder, Slot
 
 EVALUATIONS_PER_SECOND = 10
 SCRAPE_SECONDS = 15

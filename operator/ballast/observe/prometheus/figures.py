@@ -16,9 +16,20 @@ from typing import Final, NamedTuple, TypeAlias
 from ballast.api import exporter
 from ballast.api.finalreading import FinalReading, Joules, Training
 from ballast.api.source import Component, Source
-from ballast.observe.evaluations import MAX_EVALUATIONS, Decoded, Slot
-from ballast.observe.prometheus import Row
-from ballast.observe.queries import ATTEMPT, COMPONENT, JOB_UID, NAME, NAMESPACE, POD_UID, SHARE, SHARES, SLOT, SOURCE
+from ballast.observe.prometheus.client import Row
+from ballast.observe.prometheus.evaluations import MAX_EVALUATIONS, Decoded, Slot
+from ballast.observe.prometheus.queries import (
+    ATTEMPT,
+    COMPONENT,
+    JOB_UID,
+    NAME,
+    NAMESPACE,
+    POD_UID,
+    SHARE,
+    SHARES,
+    SLOT,
+    SOURCE,
+)
 
 MAX_ATTEMPT_DIGITS: Final = 6
 MAX_UID_CHARACTERS: Final = 64

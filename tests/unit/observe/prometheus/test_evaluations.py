@@ -8,7 +8,7 @@ import pytest
 
 from ballast.api.exporter import RING
 from ballast.api.finalreading import Evaluation
-from ballast.observe.evaluations import KEEP_SECONDS, LOOKBACK_SECONDS, Decoded, EvaluationDecoder, Slot
+from ballast.observe.prometheus.evaluations import KEEP_SECONDS, LOOKBACK_SECONDS, Decoded, EvaluationDecoder, Slot
 
 NOW = 1000.0
 

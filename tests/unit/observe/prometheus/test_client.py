@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from ballast.errors import UserError
-from ballast.observe.prometheus import (
+from ballast.observe.prometheus.client import (
     PIECE_CHARACTERS,
     Answer,
     PrometheusClient,

@@ -15,9 +15,9 @@ from ballast.api import exporter
 from ballast.api.finalreading import FinalReading, Joules
 from ballast.api.source import Component, Source
 from ballast.decide.telemetry import Poll
-from ballast.observe.prometheus import Answer, PrometheusUnavailable, Row
-from ballast.observe.queries import Queries
-from ballast.observe.telemetry import MAX_LOST_PODS, TelemetryReader
+from ballast.observe.prometheus.client import Answer, PrometheusUnavailable, Row
+from ballast.observe.prometheus.queries import Queries
+from ballast.observe.prometheus.reader import MAX_LOST_PODS, TelemetryReader
 from tests.builders import NOW
 
 T = TypeVar("T")
@@ -336,7 +336,7 @@ async def test_rows_that_make_no_sense_are_a_problem_and_no_crash(caplog: pytest
 
 
 async def test_a_problem_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="ballast.observe.telemetry")
+    caplog.set_level(logging.INFO, logger="ballast.observe.prometheus.reader")
     server = FakePrometheus(failing={"energy", "power", "times", "progress"})
     reads = TelemetryReader(server, {}, 0.001, 60, lambda: NOW)
     polls: list[Poll] = []

@@ -21,11 +21,11 @@ from ballast.api.source import Component
 from ballast.clock import steady_seconds
 from ballast.decide.telemetry import Poll, Telemetry
 from ballast.errors import BallastError
-from ballast.observe import figures
-from ballast.observe.evaluations import Decoded, EvaluationDecoder
-from ballast.observe.figures import Group, PodKey, Ring, Times
-from ballast.observe.prometheus import Answer, Row
-from ballast.observe.queries import Queries
+from ballast.observe.prometheus import figures
+from ballast.observe.prometheus.client import Answer, Row
+from ballast.observe.prometheus.evaluations import Decoded, EvaluationDecoder
+from ballast.observe.prometheus.figures import Group, PodKey, Ring, Times
+from ballast.observe.prometheus.queries import Queries
 
 logger = logging.getLogger(__name__)
 

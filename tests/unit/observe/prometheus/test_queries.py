@@ -8,7 +8,7 @@ import pytest
 
 from ballast.api import exporter
 from ballast.errors import UserError
-from ballast.observe.queries import MAX_NAMED_PODS, Queries, any_of, quoted
+from ballast.observe.prometheus.queries import MAX_NAMED_PODS, Queries, any_of, quoted
 
 SELECTOR = re.compile(r"\{[^{}]*\}")
 
