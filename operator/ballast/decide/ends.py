@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ballast.api.conditions import Condition, ConditionType, Reason
-from ballast.api.jobstatus import MAX_ATTEMPT_MESSAGE, Attempt, Outcome, Phase, TrainingJobStatus
+from ballast.api.jobstatus import MAX_ATTEMPT_MESSAGE, Attempt, EnergyStatus, Outcome, Phase, TrainingJobStatus
 from ballast.decide.actions import Note, Transition, WriteStatus
 from ballast.decide.reporting import at_rest
 from ballast.decide.snapshot import Context, Job
@@ -53,17 +53,24 @@ def finish(job: Job, context: Context, why: Trouble) -> WriteStatus:
     """End an attempt whose pods are gone: suspended, queued again, or failed for good."""
     now = context.now
     ended = _with_attempt_ended(job, now, outcome=why.outcome, **_told(why)).model_copy(
-        update={
-            "failures": job.job.status.failures + (why.outcome in COUNTED),
-            "placement": (),
-            "nodes": None,
-        }
+        update={"failures": job.job.status.failures + (why.outcome in COUNTED)}
     )
     if _is_final(job, why, ended):
         return _fail(job, ended, why, now)
+    waiting = _without_place(ended)
     if job.job.spec.suspend:
-        return _suspended(job, ended, now)
-    return _requeue(job, ended, why, context)
+        return _suspended(job, waiting, now)
+    return _requeue(job, waiting, why, context)
+
+
+def _without_place(status: TrainingJobStatus) -> TrainingJobStatus:
+    """Return the status of a job that holds no nodes: what was expected to be drawn there goes with them."""
+    energy = status.energy
+    if energy is not None:
+        energy = energy.model_copy(update={"predicted_watts": None})
+    return status.model_copy(
+        update={"placement": (), "nodes": None, "energy": energy if energy != EnergyStatus() else None}
+    )
 
 
 def _is_final(job: Job, why: Trouble, ended: TrainingJobStatus) -> bool:
@@ -126,8 +133,7 @@ def _fail(job: Job, ended: TrainingJobStatus, why: Trouble, now: float) -> Write
     tried = f" ({failures} failure{'s' * (failures != 1)}, retryLimit {limit})" if failures > limit else ""
     message = why.message + tried + _after(job, now)
     # Where its last pods were stays readable: their logs are there.
-    kept = ended.model_copy(update={"placement": job.job.status.placement, "nodes": job.job.status.nodes})
-    new = _final(job, kept, Phase.FAILED, ConditionType.FAILED, why.reason, message, now)
+    new = _final(job, ended, Phase.FAILED, ConditionType.FAILED, why.reason, message, now)
     return WriteStatus(job.job, Transition.FAIL, new, Note("Failed", message, warning=True))
 
 

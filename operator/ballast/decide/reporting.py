@@ -87,14 +87,13 @@ def at_start(job: Job, conditions: tuple[Condition, ...], context: Context) -> t
 def at_rest(job: Job, status: TrainingJobStatus) -> TrainingJobStatus:
     """Return the status of a job whose attempt is over: it draws nothing, and the last words say how far it came.
 
-    What it has used stays, and so does its progress until another attempt reports.
+    What it has used stays, and so does its progress until another attempt reports; what it was expected to draw stays
+    as long as the job keeps its place, to be compared with what it used.
     """
     energy = status.energy
-    if energy is not None:
-        energy = energy.model_copy(update={"watts": None, "predicted_watts": None})
     return status.model_copy(
         update={
-            "energy": energy if energy != EnergyStatus() else None,
+            "energy": energy.model_copy(update={"watts": None}) if energy is not None else None,
             "progress": last_progress(job) or status.progress,
             "conditions": without_freshness(status.conditions),
         }

@@ -53,8 +53,18 @@ def test_what_was_used_stays_when_an_attempt_ends() -> None:
     stopping = RUNNING.stopping(Outcome.SUSPENDED, Reason.SUSPENDED).with_status(energy=energy)
     requeued = write(replace(stopping, workloads=()))
     ended = write(replace(RUNNING, workloads=()).with_job(complete=True).with_status(energy=energy))
-    for status in (requeued.status, ended.status):
-        assert status.energy == EnergyStatus(joules=500, used="500 J", earlier_joules=20)
+    kept = EnergyStatus(joules=500, used="500 J", earlier_joules=20)
+    assert requeued.status.energy == kept, "it has no place for which a prediction would hold"
+    assert ended.status.energy == kept.model_copy(update={"predicted_watts": 250})
+
+
+def test_a_prediction_goes_with_the_place_it_was_made_for() -> None:
+    energy = EnergyStatus(predicted_watts=250)
+    stopping = RUNNING.stopping(Outcome.SUSPENDED, Reason.SUSPENDED).with_status(energy=energy)
+    assert write(replace(stopping, workloads=())).status.energy is None
+    failing = RUNNING.stopping(Outcome.DEADLINE_EXCEEDED, Reason.DEADLINE_EXCEEDED).with_status(energy=energy)
+    failed = write(replace(failing, workloads=())).status
+    assert (failed.placement != (), failed.energy) == (True, energy)
 
 
 def test_an_attempt_that_is_dropped_leaves_what_it_used() -> None:

@@ -23,14 +23,12 @@ def with_words(of: Job, *trainings: Training | None) -> Job:
 def test_watts_go_and_what_was_used_stays() -> None:
     told = after_report(running(energy=EnergyStatus(predicted_watts=250.0)), figures())
     status = at_rest(told, told.job.status)
-    assert energy(status) == EnergyStatus(joules=5000.0, used="1.39 Wh")
+    assert energy(status) == EnergyStatus(joules=5000.0, used="1.39 Wh", predicted_watts=250.0)
     assert find_condition(status.conditions, ConditionType.TELEMETRY_FRESH) is None
     assert find_condition(status.conditions, ConditionType.RUNNING) is not None
 
 
-def test_a_prediction_alone_leaves_no_energy() -> None:
-    of = running(energy=EnergyStatus(predicted_watts=250.0))
-    assert at_rest(of, of.job.status).energy is None
+def test_a_job_of_which_nothing_is_known_has_no_energy() -> None:
     assert at_rest(running(), running().job.status).energy is None
 
 
