@@ -1,0 +1,1 @@
+"""Each method alone, without a training around it."""

@@ -1,0 +1,1 @@
+"""Each technique's property, its refusals, and that it resumes."""
