@@ -1,0 +1,1 @@
+"""What each technique saves here: trials against a paired baseline, in joules and accuracy."""
