@@ -3,13 +3,16 @@
 #   docker build --target operator -t localhost/ballast-operator:dev .
 #   docker build --target agent    -t localhost/ballast-agent:dev .
 #   docker build --target exporter -t localhost/ballast-exporter:dev .
-#   docker build --target trainer  -t localhost/ballast-trainer:dev .
+#   docker build --target trainer  -t localhost/ballast-trainer:dev \
+#       --build-arg BASE_IMAGE=docker.io/library/python:3.12.12-bookworm .
 #
-# BASE_IMAGE needs python3 (3.11 or later) with venv, and CA certificates; its package manager is never called.
+# BASE_IMAGE needs python3 (3.11 or later) with venv, and CA certificates; its package manager is never called. The
+# trainer's needs a C++ compiler and Python's headers too, because torch.compile makes its kernels at run time: python's
+# image that is not slim has them (some 0.9 GB more). With the slim base everything but `--with compile` works.
 # Every download is checked against the hashes in lock/.
 #
 # Layers, oldest first: the base; the process's dependencies, which change only with their lock file and the recipe (the
-# trainer's is torch with its CUDA libraries: 5.9 GB in one layer); Ballast's own code, some hundred kB.
+# trainer's is torch with its CUDA libraries: 6.1 GB in one layer); Ballast's own code, some hundred kB.
 #
 # Behind a private certificate authority: --secret id=ca-bundle,src=/path/to/bundle.crt
 

@@ -15,23 +15,34 @@ from tests.cluster.progress import step
 
 SUITE = "bookworm"
 PACKAGES = ("python3", "python3-venv", "ca-certificates")
+#: torch.compile makes C++ at run time, Triton C, and both include Python.h.
+COMPILER = ("g++", "libpython3-dev")
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 _COLD_SECONDS = 60.0
 
 
-def recipe() -> str:
+def packages(*, compiler: bool = False) -> tuple[str, ...]:
+    """What the base holds."""
+    return (*PACKAGES, *COMPILER) if compiler else PACKAGES
+
+
+def recipe(*, compiler: bool = False) -> str:
     """What identifies the base: a digest of how it is made."""
-    return hashlib.sha256(repr((SUITE, PACKAGES, _LEFT_OUT)).encode()).hexdigest()[:12]
+    return hashlib.sha256(repr((SUITE, packages(compiler=compiler), _LEFT_OUT)).encode()).hexdigest()[:12]
 
 
-def archive() -> Path:
+def archive(*, compiler: bool = False) -> Path:
     """Where the base's archive is kept."""
-    return images_dir() / "base" / f"{SUITE}-{recipe()}.tar"
+    return images_dir() / "base" / f"{SUITE}-{recipe(compiler=compiler)}.tar"
 
 
-def make_archive() -> Path:
-    """Makes the base's archive unless it is there; returns where it is."""
-    target = archive()
+def make_archive(*, compiler: bool = False) -> Path:
+    """Makes the base's archive unless it is there; returns where it is.
+
+    Args:
+        compiler: Whether a C++ compiler and Python's headers belong to it.
+    """
+    target = archive(compiler=compiler)
     if target.is_file():
         return target
     ensure_host_commands({"mmdebstrap": "mmdebstrap"})
@@ -43,7 +54,7 @@ def make_archive() -> Path:
                 "mmdebstrap",
                 "--quiet",
                 "--variant=minbase",
-                f"--include={','.join(PACKAGES)}",
+                f"--include={','.join(packages(compiler=compiler))}",
                 *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
                 SUITE,
                 part,
@@ -52,9 +63,9 @@ def make_archive() -> Path:
             timeout_seconds=1200,
         )
     part.replace(target)
-    for other in target.parent.glob("*.tar"):
-        if other != target:
-            other.unlink(missing_ok=True)
+    current = {archive(compiler=False), archive(compiler=True)}
+    for other in set(target.parent.glob("*.tar")) - current:
+        other.unlink(missing_ok=True)
     return target
 
 

@@ -2,7 +2,7 @@
 
 Nothing is written to the host's container storage, and no mount outlives a command, even one that was killed. The
 layers of an image are read where they lie in that storage (overlay driver): they become a node's by hard links, because
-packing, copying and unpacking 5.9 GB takes minutes.
+packing, copying and unpacking 6.1 GB takes minutes.
 
 Invariant: one command at a time writes the storage, under a lock; layers stay while somebody holds that lock shared.
 """
@@ -55,15 +55,15 @@ class BuildahEngine:
         ensure_host_commands({"buildah": "buildah", "unshare": "util-linux", "setpriv": "util-linux"})
         self._temporary.mkdir(parents=True, exist_ok=True)
 
-    def base(self, dockerfile: Path) -> str:
+    def base(self, dockerfile: Path, *, compiler: bool = False) -> str:
         """The named base, else the Dockerfile's if it can be pulled, else one made from Debian packages."""
         named = named_base()
         if named is not None:
             if not self.has(named):
                 self._pull(named)
             return named
-        made = f"localhost/ballast-base:{image_base.recipe()}"
-        wanted = default_base(dockerfile)
+        made = f"localhost/ballast-base:{image_base.recipe(compiler=compiler)}"
+        wanted = default_base(dockerfile, compiler=compiler)
         for reference in (wanted, made):
             if self.has(reference):
                 return reference
@@ -73,7 +73,7 @@ class BuildahEngine:
             say(f"{wanted} cannot be pulled here: a base from Debian packages takes its place")
         else:
             return wanted
-        self._import_base(made, image_base.make_archive())
+        self._import_base(made, image_base.make_archive(compiler=compiler))
         return made
 
     def has(self, reference: str) -> bool:

@@ -62,8 +62,10 @@ def build(targets: Sequence[str] | None = None, *, engine: str | None = None, ch
         return []
     chosen = open_engine(engine)
     with _locked():
-        base = chosen.base(checkout / DOCKERFILE)
-        return [_build(chosen, target, base, checkout) for target in wanted]
+        return [
+            _build(chosen, target, chosen.base(checkout / DOCKERFILE, compiler=target.compiler), checkout)
+            for target in wanted
+        ]
 
 
 def open_engine(named: str | None = None) -> Engine:

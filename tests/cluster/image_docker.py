@@ -44,11 +44,11 @@ class DockerEngine:
         self._seed = images_dir() / "docker" / "containerd"
         self._seed.parent.mkdir(parents=True, exist_ok=True)
 
-    def base(self, dockerfile: Path) -> str:
+    def base(self, dockerfile: Path, *, compiler: bool = False) -> str:
         """The named base, else the Dockerfile's if it can be pulled, else one made from Debian packages."""
         named = named_base()
-        made = f"localhost/ballast-base:{image_base.recipe()}"
-        wanted = named or default_base(dockerfile)
+        made = f"localhost/ballast-base:{image_base.recipe(compiler=compiler)}"
+        wanted = named or default_base(dockerfile, compiler=compiler)
         if self.has(wanted):
             return wanted
         if named is None and self.has(made):
@@ -62,7 +62,7 @@ class DockerEngine:
         else:
             return wanted
         say(f"{wanted} cannot be pulled here: a base from Debian packages takes its place")
-        run(["docker", "import", image_base.make_archive(), made], timeout_seconds=300)
+        run(["docker", "import", image_base.make_archive(compiler=compiler), made], timeout_seconds=300)
         return made
 
     def has(self, reference: str) -> bool:

@@ -58,8 +58,13 @@ class Engine(Protocol):
 
     name: str
 
-    def base(self, dockerfile: Path) -> str:
-        """The reference of a base image that is there, got or made if necessary."""
+    def base(self, dockerfile: Path, *, compiler: bool = False) -> str:
+        """The reference of a base image that is there, got or made if necessary.
+
+        Args:
+            dockerfile: Names the base.
+            compiler: Whether a C++ compiler and Python's headers belong to it.
+        """
 
     def has(self, reference: str) -> bool:
         """Whether a build is there."""
@@ -113,12 +118,12 @@ def choose(
     )
 
 
-def default_base(dockerfile: Path) -> str:
-    """The base that the Dockerfile names."""
+def default_base(dockerfile: Path, *, compiler: bool = False) -> str:
+    """The base that the Dockerfile names, or the same with a compiler: of Python's images, the one that is not slim."""
     found = _DEFAULT_BASE.search(dockerfile.read_text())
     if found is None:
         raise ClusterError(f"{dockerfile} has no line `ARG BASE_IMAGE=...`")
-    return found.group(1)
+    return found.group(1).replace("-slim", "") if compiler else found.group(1)
 
 
 def named_base() -> str | None:

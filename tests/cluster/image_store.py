@@ -1,6 +1,6 @@
 """Gets images into the containerd of real nodes while it runs.
 
-Layers are linked, not copied (`image_containerd`), so that a node with the 5.9 GB of torch is filled in seconds and
+Layers are linked, not copied (`image_containerd`), so that a node with the 6.1 GB of torch is filled in seconds and
 takes no more disk. Invariant: a node's image store is whole by itself; removing builds from the cache takes nothing
 from it.
 """

@@ -19,8 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.cluster.images",
         description="Builds Ballast's images with docker or buildah. Unchanged images are not built again.",
-        epilog="$BALLAST_BASE_IMAGE names another base image, $BALLAST_IMAGE_ENGINE the engine. The trainer takes 6 GB"
-        " of disk (torch with its CUDA libraries) in one layer, stored once, and up to 28 GB while that is made.",
+        epilog="$BALLAST_BASE_IMAGE names another base image (the trainer's needs g++ and Python's headers, for"
+        " torch.compile), $BALLAST_IMAGE_ENGINE the engine. The trainer takes 6 GB of disk (torch with its CUDA"
+        " libraries) in one layer, stored once, and up to 28 GB while that is made.",
     )
     parser.add_argument(
         "--target", action="append", choices=sorted(TARGETS), help="build only this image; may be repeated"

@@ -1,10 +1,21 @@
-"""The base from Debian packages comes from where apt on this host is told to get packages."""
+"""The base from Debian packages: what it holds, and that its packages come from where apt here is told to get them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cluster.image_base import SUITE, apt_sources
+from tests.cluster.image_base import SUITE, apt_sources, archive, packages
+
+
+def test_only_the_base_for_compiling_has_a_compiler() -> None:
+    plain, compiling = packages(), packages(compiler=True)
+    assert "g++" not in plain
+    assert set(compiling) - set(plain) == {"g++", "libpython3-dev"}
+    assert set(plain) < set(compiling)
+
+
+def test_the_two_bases_are_kept_beside_each_other() -> None:
+    assert archive() != archive(compiler=True)
 
 
 def test_a_debian_host_of_the_suite_uses_its_own_sources(tmp_path: Path) -> None:

@@ -53,6 +53,18 @@ def test_the_base_is_pinned() -> None:
     assert re.fullmatch(r"docker\.io/library/python:\d+\.\d+\.\d+-slim-\w+", default_base(CHECKOUT / "Dockerfile"))
 
 
+def test_the_base_with_a_compiler_is_the_same_python_image_not_slim() -> None:
+    """So that both have the same Python, and the Dockerfile's comment names it."""
+    plain = default_base(CHECKOUT / "Dockerfile")
+    compiling = default_base(CHECKOUT / "Dockerfile", compiler=True)
+    assert compiling == plain.replace("-slim", "") != plain
+    assert f"--build-arg BASE_IMAGE={compiling} ." in DOCKERFILE
+
+
+def test_only_the_trainer_has_a_compiler() -> None:
+    assert [target.name for target in TARGETS.values() if target.compiler] == ["trainer"]
+
+
 @pytest.mark.parametrize("name", [*CODE, BUILD_LOCK, *(target.lock for target in TARGETS.values())])
 def test_docker_is_sent_every_input(name: str) -> None:
     sent = (CHECKOUT / ".dockerignore").read_text().splitlines()
