@@ -1,43 +1,33 @@
-"""The ``frugal`` command: turns arguments into a `TrainConfig`, errors into one line, outcomes into exit statuses.
+"""The ``frugal`` command: one module for each subcommand, torch in none of them until it is needed.
 
-Signal handlers are installed first and torch is imported last: a stop request that arrives while torch loads is kept,
-and ``--help`` costs nothing. Exit statuses: 0 done, 1 failed, 2 wrong arguments, 143 (SIGTERM) and 130 (SIGINT)
-interrupted after a checkpoint.
+A subcommand's module offers ``add_parser(subparsers)`` and ``run(arguments) -> int``, the exit status; to import it
+costs nothing, so that ``--help`` answers at once. Signal handlers are installed first: a stop
+request that arrives while a training's torch loads is kept. What else a command does with signals is its own affair.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
+import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from frugal import logs
-from frugal.config import DEFAULT_DATA_DIR, DEVICES, TrainConfig
-from frugal.errors import ConfigError, FrugalError
-from frugal.signals import StopSignals
-from frugal.termination import TERMINATION_LOG, write_message
+from frugal import train_command
+from frugal.signals import StopSignals, exit_status
 
-log = logging.getLogger(__name__)
+Run = Callable[[argparse.Namespace], int]
 
-CHECKPOINT_DIR_VARIABLE = "BALLAST_CHECKPOINT_DIR"
-FAILED = 1
-WRONG_ARGUMENTS = 2
-
-_DESCRIPTION = """\
-Train a model, alone or in a gang under torchrun. Progress goes to standard error, one line each; the result is one line
-of JSON on standard output (and in the pod's status, where there is one). SIGTERM or SIGINT saves a checkpoint after the
-step under way and exits with 143 or 130; the same command then resumes exactly there. A second signal exits at once."""
-
-_EXAMPLES = """\
-examples:
-  frugal train --data digits --model mlp --epochs 20
-  frugal train --data fashion-mnist --model cnn --epochs 5 --checkpoint-dir /checkpoints
-  torchrun --nproc-per-node 2 -m frugal train --data digits --model cnn --epochs 20
-"""
+COMMANDS = (
+    "frugal.techniques_command",
+    "frugal.bench.command",
+    "frugal.bench.table1_command",
+    "frugal.search.command",
+    "frugal.sweep.command",
+    "frugal.curves.command",
+    "frugal.costs.command",
+)
+"""Modules of the subcommands after ``train``, in the order of ``--help``."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,133 +35,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     signals = StopSignals()
     signals.install()
     try:
-        parser = build_parser(os.environ)
+        parser, commands = build_parser()
         arguments = parser.parse_args(argv)
-        return _train(arguments, signals)
+        if arguments.command == "train":
+            return train_command.run(arguments, signals)
     finally:
         signals.restore()
+    if signals.requested is not None:
+        return exit_status(signals.requested)
+    return _run(commands[arguments.command], arguments)
 
 
-def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
-    """The command line's grammar; defaults are those of `TrainConfig`."""
+def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Run]]:
+    """The command line's grammar, and what runs each subcommand after ``train``."""
     parser = argparse.ArgumentParser(prog="frugal", description="Energy-saving training workloads.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    train = commands.add_parser(
-        "train",
-        help="train a model",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    defaults = TrainConfig()
-
-    what = train.add_argument_group("what to train")
-    what.add_argument("--data", default=defaults.data, metavar="NAME", help="digits | fashion-mnist (%(default)s)")
-    what.add_argument(
-        "--data-dir",
-        type=Path,
-        default=defaults.data_dir,
-        metavar="DIR",
-        help=f"folder of installed data sets ({DEFAULT_DATA_DIR}, where Debian puts them)",
-    )
-    what.add_argument("--model", default=defaults.model, metavar="NAME", help="mlp | cnn (%(default)s)")
-    what.add_argument(
-        "--with",
-        dest="techniques",
-        action="append",
-        default=[],
-        metavar="TECHNIQUE[,OPTION=VALUE...]",
-        help="add an energy-saving technique, by name or as package.module:Class; may be repeated",
-    )
-
-    how = train.add_argument_group("how to train")
-    how.add_argument("--epochs", type=int, default=defaults.epochs, help="passes over the data (%(default)s)")
-    how.add_argument(
-        "--batch-size",
-        type=int,
-        default=defaults.batch_size,
-        help="examples per step over all processes (%(default)s): more processes change the speed, not the result",
-    )
-    how.add_argument("--lr", type=float, default=defaults.lr, help="peak learning rate (%(default)s)")
-    how.add_argument("--weight-decay", type=float, default=defaults.weight_decay, help="(%(default)s)")
-    how.add_argument("--seed", type=int, default=defaults.seed, help="weights, data order, dropout (%(default)s)")
-    how.add_argument("--device", default=defaults.device, metavar="NAME", help=f"{' | '.join(DEVICES)} (%(default)s)")
-    how.add_argument(
-        "--threads", type=int, default=defaults.threads, help="CPU threads; 0: this process's share of the CPU limit"
-    )
-    how.add_argument("--deterministic", action="store_true", help="bit-exact on CUDA too, slower (the CPU always is)")
-
-    state = train.add_argument_group("checkpoints")
-    state.add_argument(
-        "--checkpoint-dir",
-        type=Path,
-        default=environ.get(CHECKPOINT_DIR_VARIABLE) or None,
-        metavar="DIR",
-        help=f"where checkpoints live; default ${CHECKPOINT_DIR_VARIABLE}, without either nothing is saved",
-    )
-    state.add_argument(
-        "--checkpoint-every",
-        type=int,
-        default=defaults.checkpoint_every,
-        metavar="STEPS",
-        help="0: only when stopped and at the end (%(default)s)",
-    )
-    state.add_argument(
-        "--no-resume", dest="resume", action="store_false", help="start over even if there is a checkpoint"
-    )
-
-    report = train.add_argument_group("reporting")
-    report.add_argument(
-        "--report-every", type=int, default=defaults.report_every, metavar="STEPS", help="(%(default)s)"
-    )
-    report.add_argument(
-        "--termination-log",
-        type=Path,
-        default=TERMINATION_LOG,
-        metavar="FILE",
-        help="where Kubernetes looks for last words; written only if it exists (%(default)s)",
-    )
-    report.add_argument("--json", action="store_true", help="progress lines as JSON instead of logfmt")
-    return parser
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    train_command.add_parser(subparsers)
+    commands: dict[str, Run] = {}
+    for name in COMMANDS:
+        known = set(subparsers.choices)
+        module = importlib.import_module(name)
+        module.add_parser(subparsers)
+        commands.update(dict.fromkeys(set(subparsers.choices) - known, module.run))
+    return parser, commands
 
 
-def _train(arguments: argparse.Namespace, signals: StopSignals) -> int:
-    settings: dict[str, Any] = vars(arguments)
-    settings.pop("command")
-    handler = logs.configure(as_json=settings.pop("json"))
-    specs: list[str] = settings.pop("techniques")
-    last_words: Path = settings.pop("termination_log")
-    # The imports take seconds: say that something is under way.
-    log.info("starting", extra={"fields": {"data": settings["data"], "model": settings["model"]}})
+def _run(run: Run, arguments: argparse.Namespace) -> int:
     try:
-        config = TrainConfig(**settings)
-        # torch comes with these, seconds later.
-        from frugal import registry
-        from frugal.distributed import World
-        from frugal.exporter_sink import exporter_sinks
-        from frugal.progress import LogSink
-        from frugal.results import termination_message
-        from frugal.trainer import Trainer
-
-        world = World.from_environment()
-        techniques = [registry.create(spec) for spec in specs]
-        with exporter_sinks(os.environ) as sinks:
-            result = Trainer(config, techniques, sinks=[LogSink(), *sinks], signals=signals, world=world).train()
-    except ConfigError as error:
-        return _fail(f"--{error.field.replace('_', '-')} {error.value}: {error.remedy}", last_words, WRONG_ARGUMENTS)
-    except FrugalError as error:
-        return _fail(str(error), last_words, FAILED)
-    finally:
-        logs.remove(handler)
-    if world.local_rank == 0:
-        write_message(termination_message(result), last_words)
-    if world.is_main:
-        sys.stdout.write(result.to_json() + "\n")
+        status = run(arguments)
         sys.stdout.flush()
-    return result.exit_status
-
-
-def _fail(message: str, last_words: Path, status: int) -> int:
-    sys.stderr.write(f"frugal train: error: {message}\n")
-    write_message(message, last_words)
+    except BrokenPipeError:  # the reader had enough, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains while it exits
+        return 1
     return status

@@ -143,6 +143,8 @@ def _as_json(progress: Progress) -> dict[str, Any]:
         "val_accuracy": progress.val_accuracy,
         "lr": progress.lr,
     }
+    if progress.synthetic:
+        metrics = {"lr": progress.lr}  # nobody shall decide by what random examples say
     content = {
         "step": progress.step,
         "totalSteps": progress.total_steps or None,

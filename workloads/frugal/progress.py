@@ -32,6 +32,7 @@ class Progress:
         accuracy: Share of training examples predicted right; None if no step was taken since the last report.
         val_loss: Of the validation just made, if one was.
         seconds_left: Estimate from the speed so far; None until there is one.
+        synthetic: True if the examples are random numbers: only the speed means something. Else None.
     """
 
     step: int
@@ -47,6 +48,7 @@ class Progress:
     lr: float
     seconds: float
     seconds_left: float | None
+    synthetic: bool | None = None
 
 
 class ProgressSink(Protocol):
@@ -127,6 +129,7 @@ class Reporter:
                     lr=self._run.optimizer.param_groups[0]["lr"],
                     seconds=self.seconds,
                     seconds_left=self._seconds_left(),
+                    synthetic=self._run.synthetic or None,
                 )
             )
 

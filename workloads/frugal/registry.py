@@ -32,7 +32,7 @@ def create(spec: str) -> Technique:
         TechniqueError: No such technique or option, or a value of the wrong type.
     """
     name, *settings = spec.split(",")
-    found = _find(name)
+    found = find(name)
     kinds = _option_types(found)
     options: dict[str, Value] = {}
     for setting in settings:
@@ -48,7 +48,20 @@ def create(spec: str) -> Technique:
         raise TechniqueError(f"--with {spec}: {error}") from error
 
 
-def _find(name: str) -> type[Technique]:
+def options(found: type[Technique]) -> dict[str, Value]:
+    """The options of a technique and their defaults; None stands also for one that has none."""
+    if not dataclasses.is_dataclass(found):
+        return {}
+    fields = [field for field in dataclasses.fields(found) if field.init]
+    return {field.name: None if field.default is dataclasses.MISSING else field.default for field in fields}
+
+
+def find(name: str) -> type[Technique]:
+    """The class that a technique's name stands for.
+
+    Raises:
+        TechniqueError: There is none.
+    """
     module_name, colon, class_name = name.partition(":")
     if not colon:
         if name not in available():

@@ -25,6 +25,7 @@ class TrainingResult:
         samples: Examples learned from, over all processes and attempts.
         samples_per_second: While training, in this attempt; evaluation and checkpoints are left out.
         resumed_from_step: Where this attempt began; 0 from scratch.
+        synthetic: True if the examples were random numbers: only the speed means something. Else None.
     """
 
     outcome: str
@@ -48,6 +49,7 @@ class TrainingResult:
     test_loss: float | None = None
     test_accuracy: float | None = None
     resumed_from_step: int = 0
+    synthetic: bool | None = None
     stop_reason: str | None = None
     signal: int | None = None
     techniques: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from frugal.composition import Composition
 from frugal.config import TrainConfig
 from frugal.data import DataSplits
 from frugal.distributed import World
+from frugal.signals import StopSignals
 from frugal.technique import Evaluation, Forward, Optimization
 
 
@@ -40,6 +41,8 @@ class Run:
         best: The best validation so far.
         best_step: When that was.
         stop_reason: Why the run ends before its last epoch, if it does.
+        signals: Where stop requests arrive; what trains within a run (a teacher) listens there too.
+        synthetic: The examples are random numbers; known from the start, whatever techniques make of the data.
     """
 
     config: TrainConfig
@@ -50,6 +53,7 @@ class Run:
     model: nn.Module = field(init=False)
     forward: Forward = field(init=False)
     eval_forward: Forward = field(init=False)
+    synthetic: bool = field(init=False)
     optimizer: Optimizer = field(init=False)
     scheduler: LRScheduler | None = field(init=False)
     epoch: int = 0
@@ -61,7 +65,11 @@ class Run:
     best: Evaluation | None = None
     best_step: int = 0
     stop_reason: str | None = None
+    signals: StopSignals = field(default_factory=StopSignals)
     _replica: DistributedDataParallel | None = None
+
+    def __post_init__(self) -> None:
+        self.synthetic = self.data.synthetic
 
     @property
     def steps_per_epoch(self) -> int:

@@ -114,7 +114,9 @@ class Trainer:
         config = self._config
         rng.seed_all(config.seed)
         data = self._data or datasets.load(config.data, config.data_dir)
-        run = Run(config=config, world=world, device=device, techniques=self._techniques, data=data)
+        run = Run(
+            config=config, world=world, device=device, techniques=self._techniques, data=data, signals=self._signals
+        )
         run.data = run.techniques.prepare_data(run, data)
         rng.seed_all(config.seed)  # again: the initial weights shall not depend on what preparing the data drew
         model = models.build(config.model, run.data.shape, run.data.classes)
@@ -319,6 +321,7 @@ class _Loop:
             best_val_accuracy=None if run.best is None else run.best.accuracy,
             best_step=None if run.best is None else run.best_step,
             resumed_from_step=resumed_from,
+            synthetic=run.synthetic or None,
             stop_reason=run.stop_reason,
             signal=signum,
             techniques=run.techniques.figures(run),

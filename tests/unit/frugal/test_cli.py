@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from frugal import cli
+from frugal import cli, train_command
 from frugal.exporter_sink import ExporterSink
 from frugal.progress import Progress
 
@@ -18,10 +18,10 @@ QUICK = ["train", "--data", "digits", "--epochs", "2", "--threads", "1", "--devi
 
 @pytest.fixture(autouse=True)
 def _outside_any_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv(cli.CHECKPOINT_DIR_VARIABLE, raising=False)
+    monkeypatch.delenv(train_command.CHECKPOINT_DIR_VARIABLE, raising=False)
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.delenv("BALLAST_PROGRESS_URL", raising=False)
-    monkeypatch.setattr(cli, "TERMINATION_LOG", tmp_path / "termination-log")
+    monkeypatch.setattr(train_command, "TERMINATION_LOG", tmp_path / "termination-log")
 
 
 def test_result_is_one_line_of_json_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +38,7 @@ def test_result_is_one_line_of_json_on_standard_output(capsys: pytest.CaptureFix
 def test_sigterm_saves_and_exits_143_and_the_same_command_resumes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(cli.CHECKPOINT_DIR_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(train_command.CHECKPOINT_DIR_VARIABLE, str(tmp_path))
     command = [*QUICK, "--with", f"{TOYS}:StopAt,step=30"]
     before = signal.getsignal(signal.SIGTERM)
     assert cli.main(command) == 128 + signal.SIGTERM

@@ -10,9 +10,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from frugal.technique import Value
+if TYPE_CHECKING:
+    from frugal.technique import Value  # imports torch, which records do without
 
 
 class Phase(StrEnum):
@@ -28,7 +29,7 @@ class Energy:
 
     Attributes:
         seconds: Its length.
-        cpu_seconds: Processor time of this process in it, all threads.
+        cpu_seconds: Processor time of this process in it, all threads, and of children that ended in it.
         joules: Measured; None where the machine has no counter.
         source: Which counters, such as ``nvml`` or ``nvml+rapl``; None without.
         estimated_joules: By `estimated_by`; given beside a measurement too, so that the two can be compared.
@@ -57,6 +58,7 @@ class Trial:
         accuracy: On held-out data, of the deployed model.
         to_accuracy: Energy until the plan's target accuracy was first reached; None if it never was, or in inference.
         figures: What the techniques told (sparsity, spikes, …), by technique.
+        data: Name of the data set: a synthetic one says nothing of accuracy.
     """
 
     case: str
@@ -71,6 +73,7 @@ class Trial:
     baseline: str | None = None
     to_accuracy: Energy | None = None
     figures: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    data: str = ""
 
     @property
     def key(self) -> tuple[str, Phase, int]:

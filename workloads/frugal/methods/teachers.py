@@ -8,7 +8,6 @@ teacher that cannot be rebuilt exactly as it was is refused, since a wrong one t
 from __future__ import annotations
 
 import dataclasses
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ from torch import nn
 from frugal import models, registry, rng
 from frugal.checkpoint import BEST, decode, find_damage
 from frugal.errors import TechniqueError
-from frugal.signals import StopSignals
 from frugal.technique import Stage, Technique
 
 if TYPE_CHECKING:
@@ -81,17 +79,11 @@ def _trained(run: Run, name: str, epochs: int) -> nn.Module:
         run.config, model=name, epochs=epochs, checkpoint_dir=None if folder is None else folder / FOLDER
     )
     kept = _Kept()
-    result = Trainer(config, [kept], data=run.data, signals=_stop_signals(), world=run.world).train()
+    result = Trainer(config, [kept], data=run.data, signals=run.signals, world=run.world).train()
     if result.outcome == "interrupted":
         raise SystemExit(result.exit_status)
     assert kept.model is not None  # noqa: S101  # a completed run has been through `finish`
     return kept.model
-
-
-def _stop_signals() -> StopSignals | None:
-    """Those that the command listens to: hooks are not given them, and they know of a request made before."""
-    listener = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return listener if isinstance(listener, StopSignals) else None
 
 
 def _loaded(run: Run, folder: Path) -> nn.Module:

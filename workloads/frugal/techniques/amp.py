@@ -144,7 +144,7 @@ def why_not(dtype: str, device: torch.device) -> str | None:
     if dtype == "fp8" and capability < FP8_CAPABILITY:
         return _needs_more(dtype, f"{name} of compute capability {capability[0]}.{capability[1]}")
     if dtype == "fp8":
-        return f"amp,dtype=fp8: {name} has 8-bit floats, torch's autocast has none: use --with amp,dtype=bf16"
+        return f"amp,dtype=fp8: {name} has 8-bit floats, torch's autocast has none: use --with fp8"
     if dtype == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return f"amp,dtype=bf16: {name} has no bf16 of its own: use --with amp,dtype=fp16"
     return None

@@ -5,8 +5,7 @@ without a loop over examples or a copy to the CPU. What must hold: labels, shape
 torch's stream of the device, so that a resumed run goes on with the same ones.
 
 Shifts: as random crops of a padded image, He et al. (2015). Erasing: Zhong et al., "Random Erasing Data Augmentation"
-(2017), DeVries & Taylor, "Cutout" (2017). RandAugment (Cubuk et al., 2019) is not here: its operations on images are
-torchvision's, and it comes with the technique that uses that library.
+(2017), DeVries & Taylor, "Cutout" (2017). RandAugment is a technique of its own.
 """
 
 from __future__ import annotations

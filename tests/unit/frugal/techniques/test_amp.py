@@ -174,7 +174,7 @@ def test_the_cpu_knows_bf16_only(monkeypatch: pytest.MonkeyPatch) -> None:
     ("dtype", "capability", "reason"),
     [
         ("fp8", (8, 0), r"compute capability 8\.9 or later.*this is GPU X of compute capability 8\.0"),
-        ("fp8", (9, 0), "GPU X has 8-bit floats, torch's autocast has none: use --with amp,dtype=bf16"),
+        ("fp8", (9, 0), "GPU X has 8-bit floats, torch's autocast has none: use --with fp8"),
         ("bf16", (7, 5), "GPU X has no bf16 of its own: use --with amp,dtype=fp16"),
         ("fp16", (7, 5), None),
         ("bf16", (8, 0), None),

@@ -1,0 +1,1 @@
+"""`frugal sweep` as its users meet it, on boards of the simulated NVML."""

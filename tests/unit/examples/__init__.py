@@ -1,0 +1,1 @@
+"""Tests of the manifests that users start from, and of what is written about them."""

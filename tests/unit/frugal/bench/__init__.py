@@ -1,0 +1,1 @@
+"""What a computation costs by its shape."""

@@ -1,0 +1,1 @@
+"""Data sets: what comes along, what is installed, and what means nothing."""
