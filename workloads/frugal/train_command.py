@@ -16,13 +16,12 @@ from frugal import catalog, logs
 from frugal.config import DEFAULT_DATA_DIR, DEVICES, TrainConfig
 from frugal.errors import ConfigError, FrugalError
 from frugal.signals import StopSignals
+from frugal.subcommand import FAILED, WRONG_ARGUMENTS, as_option, fail
 from frugal.termination import TERMINATION_LOG, write_message
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT_DIR_VARIABLE = "BALLAST_CHECKPOINT_DIR"
-FAILED = 1
-WRONG_ARGUMENTS = 2
 
 _DESCRIPTION = """\
 Train a model, alone or in a gang under torchrun. Progress goes to standard error, one line each; the result is one line
@@ -144,9 +143,11 @@ def run(arguments: argparse.Namespace, signals: StopSignals) -> int:
         with exporter_sinks(os.environ) as sinks:
             result = Trainer(config, techniques, sinks=[LogSink(), *sinks], signals=signals, world=world).train()
     except ConfigError as error:
-        return _fail(f"--{error.field.replace('_', '-')} {error.value}: {error.remedy}", last_words, WRONG_ARGUMENTS)
+        write_message(as_option(error), last_words)
+        return fail("train", as_option(error), WRONG_ARGUMENTS)
     except FrugalError as error:
-        return _fail(str(error), last_words, FAILED)
+        write_message(str(error), last_words)
+        return fail("train", str(error), FAILED)
     finally:
         logs.remove(handler)
     if world.local_rank == 0:
@@ -155,9 +156,3 @@ def run(arguments: argparse.Namespace, signals: StopSignals) -> int:
         sys.stdout.write(result.to_json() + "\n")
         sys.stdout.flush()
     return result.exit_status
-
-
-def _fail(message: str, last_words: Path, status: int) -> int:
-    sys.stderr.write(f"frugal train: error: {message}\n")
-    write_message(message, last_words)
-    return status

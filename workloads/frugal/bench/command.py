@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,12 +20,11 @@ from frugal.bench.power_model import BUSY_WATTS, SOURCE, PowerModel
 from frugal.config import DEFAULT_DATA_DIR, DEVICES, TrainConfig
 from frugal.errors import ConfigError, FrugalError
 from frugal.signals import StopSignals, exit_status
+from frugal.subcommand import FAILED, listening, told
 
 if TYPE_CHECKING:
     from frugal.bench.comparison import Comparison
 
-FAILED = 1
-WRONG_ARGUMENTS = 2
 BASELINE = "baseline"
 DEFAULT_SEEDS = 3
 INFERENCE_SECONDS = {"cpu": 1.0, "cuda": 5.0}  # a GPU's counter is coarser, see frugal.bench.counters
@@ -142,21 +140,13 @@ def power_model(arguments: argparse.Namespace) -> PowerModel:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    signals = StopSignals()
-    signals.install()
-    handler = logging.StreamHandler()  # warnings and defects, as they come
-    handler.setLevel(logging.WARNING)
-    handler.addFilter(lambda record: record.name != "frugal.trainer")  # an interrupt is told below
-    logging.getLogger("frugal").addHandler(handler)
-    try:
-        return _run(arguments, signals)
-    except ConfigError as error:
-        return _fail(f"{error.field}={error.value}: {error.remedy}", WRONG_ARGUMENTS)
-    except FrugalError as error:
-        return _fail(str(error), FAILED)
-    finally:
-        logging.getLogger("frugal").removeHandler(handler)
-        signals.restore()
+    # An interrupt is told below, not by the trainer. Settings may come from a file, and are written as there.
+    with listening(hidden="frugal.trainer") as signals:
+        return told("bench", lambda: _run(arguments, signals), describe=_as_setting)
+
+
+def _as_setting(error: ConfigError) -> str:
+    return f"{error.field}={error.value}: {error.remedy}"
 
 
 def plan_from(arguments: argparse.Namespace) -> Plan:
@@ -269,8 +259,3 @@ def _dry_run(plan: Plan, out: Path | None) -> int:
     total = len(plan.cases) * len(plan.seeds)
     sys.stderr.write(f"{len(left)} of {total} left to run, {wrong} of {len(plan.cases)} cases would fail\n")
     return FAILED if wrong else 0
-
-
-def _fail(message: str, status: int) -> int:
-    sys.stderr.write(f"frugal bench: error: {message}\n")
-    return status

@@ -233,9 +233,7 @@ ROWS = (
             Variant(name="int8, static, cnn", base=CNN, techniques=("quantization",), devices=("cpu",)),
             Variant(name="bf16 weights", base=WIDE, techniques=("quantization,kind=bf16",), devices=("cuda",)),
             Variant(name="bf16 training", base=WIDE, techniques=("amp",), phase=Phase.TRAINING),
-            Variant(
-                name="fp8 training", base=WIDE, techniques=("amp,dtype=fp8",), phase=Phase.TRAINING, devices=("cuda",)
-            ),
+            Variant(name="fp8 training", base=WIDE, techniques=("fp8",), phase=Phase.TRAINING, devices=("cuda",)),
         ),
     ),
     Row(
@@ -345,9 +343,12 @@ ROWS = (
         claim=Claim(above_percent=60),
         aim=Aim(percent=60, above=True, basis=Basis.OPERATIONS),
         variants=(
-            Variant(name="rate coding, 4 steps", base=PLAIN, techniques=("spiking,coding=rate,steps=4,penalty=1",)),
+            Variant(name="direct coding, 4 steps", base=CNN, techniques=("spiking,steps=4,penalty=1",)),
             Variant(
-                name="direct coding, 4 steps", base=CNN, techniques=("spiking,steps=4,penalty=1",), devices=("cuda",)
+                name="rate coding, 4 steps",
+                base=PLAIN,
+                techniques=("spiking,coding=rate,steps=4,penalty=1",),
+                devices=("cpu",),
             ),
         ),
     ),

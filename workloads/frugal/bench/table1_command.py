@@ -8,7 +8,6 @@ are those of ``frugal bench``.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frugal.bench import survey
-from frugal.bench.command import FAILED, WRONG_ARGUMENTS, add_measuring_options, power_model
+from frugal.bench.command import add_measuring_options, power_model
 from frugal.bench.plan import Plan
 from frugal.config import DEFAULT_DATA_DIR, TrainConfig
-from frugal.errors import ConfigError, FrugalError
+from frugal.errors import ConfigError
 from frugal.signals import StopSignals, exit_status
+from frugal.subcommand import FAILED, listening, told
 
 if TYPE_CHECKING:
     from frugal.bench.runner import Outcome
@@ -101,20 +101,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    signals = StopSignals()
-    signals.install()
-    handler = logging.StreamHandler()  # warnings and defects, as they come
-    handler.setLevel(logging.WARNING)
-    logging.getLogger("frugal").addHandler(handler)
-    try:
-        return _run(arguments, signals)
-    except ConfigError as error:
-        return _fail(f"--{error.field.replace('_', '-')} {error.value}: {error.remedy}", WRONG_ARGUMENTS)
-    except FrugalError as error:
-        return _fail(str(error), FAILED)
-    finally:
-        logging.getLogger("frugal").removeHandler(handler)
-        signals.restore()
+    with listening() as signals:
+        return told("table1", lambda: _run(arguments, signals))
 
 
 def rows_for(keys: Sequence[str]) -> list[Row]:
@@ -214,8 +202,3 @@ def _show(found: Sequence[Entry], outcome: Outcome, plan: Plan, size: Size, out:
     sys.stdout.flush()
     for path in table1_report.write(found, header, compare(outcome.trials), out):
         sys.stderr.write(f"wrote {path}\n")
-
-
-def _fail(message: str, status: int) -> int:
-    sys.stderr.write(f"frugal table1: error: {message}\n")
-    return status

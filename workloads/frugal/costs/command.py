@@ -19,10 +19,9 @@ from frugal.config import DEFAULT_DATA_DIR, TrainConfig
 from frugal.costs.catalogue import TECHNOLOGIES
 from frugal.costs.estimate import Estimate, EstimateError, estimate, spiking_operations
 from frugal.costs.technology import Technology
-from frugal.errors import ConfigError, FrugalError
+from frugal.errors import ConfigError
+from frugal.subcommand import told
 
-FAILED = 1
-WRONG_ARGUMENTS = 2
 WIDTH_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
 OUTSIDE = ("in-memory", "nvm-read", "dram")
 """Where a technology keeps weights, the first that it has; without any they are on the chip and their way is free."""
@@ -111,16 +110,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    try:
-        cases = _cases(arguments)
-        technologies = [TECHNOLOGIES[name] for name in arguments.technology or TECHNOLOGIES]
-        rows = [
-            row(case, technology, arguments.batch, arguments.weights) for technology in technologies for case in cases
-        ]
-    except ConfigError as error:
-        return _fail(f"--{error.field.replace('_', '-')} {error.value}: {error.remedy}", WRONG_ARGUMENTS)
-    except FrugalError as error:
-        return _fail(str(error), FAILED)
+    return told("estimate", lambda: _estimate(arguments))
+
+
+def _estimate(arguments: argparse.Namespace) -> int:
+    cases = _cases(arguments)
+    technologies = [TECHNOLOGIES[name] for name in arguments.technology or TECHNOLOGIES]
+    rows = [row(case, technology, arguments.batch, arguments.weights) for technology in technologies for case in cases]
     if arguments.json:
         sys.stdout.write(as_json(cases, rows, technologies) + "\n")
     else:
@@ -303,8 +299,3 @@ def _sources(technologies: Sequence[Technology]) -> str:
         figures = {**technology.operations, **{f"byte from {place}": f for place, f in technology.bytes.items()}}
         lines += [f"  {kind}: {figure.picojoules:.4g} pJ; {figure.source}" for kind, figure in figures.items()]
     return "".join(f"{line}\n" for line in lines)
-
-
-def _fail(message: str, status: int) -> int:
-    sys.stderr.write(f"frugal estimate: error: {message}\n")
-    return status

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frugal.config import DEFAULT_DATA_DIR
-from frugal.errors import ConfigError, FrugalError
+from frugal.errors import ConfigError
 from frugal.signals import StopSignals, exit_status
+from frugal.subcommand import told
 
 if TYPE_CHECKING:
     from frugal.curves.recorder import Standing
@@ -43,14 +44,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line says; returns the exit status."""
-    try:
-        return _record(arguments) if arguments.curves_command == "record" else _show(arguments)
-    except ConfigError as error:
-        sys.stderr.write(f"frugal curves: error: --{error.field} {error.value}: {error.remedy}\n")
-        return 2
-    except FrugalError as error:
-        sys.stderr.write(f"frugal curves: error: {error}\n")
-        return 1
+    return told("curves", lambda: _record(arguments) if arguments.curves_command == "record" else _show(arguments))
 
 
 def _record(arguments: argparse.Namespace) -> int:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from frugal.bench.command import add_measuring_options, power_model
 from frugal.bench.records import Phase
 from frugal.config import DEVICES, TrainConfig
-from frugal.errors import ConfigError, FrugalError
+from frugal.errors import ConfigError
 from frugal.signals import StopSignals, exit_status
+from frugal.subcommand import listening, told
 
 if TYPE_CHECKING:
     from frugal.bench.bar import Bar
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from frugal.search.space import Space
     from frugal.search.study import Search, Tried
 
-FAILED = 1
-WRONG_ARGUMENTS = 2
 ARCHITECTURE = "architecture"
 STACK = "stack"
 KINDS = ("cnn", "mlp")
@@ -77,20 +76,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    signals = StopSignals()
-    signals.install()
-    handler = logging.StreamHandler()  # warnings and defects, as they come
-    handler.setLevel(logging.ERROR)  # hundreds of brief trainings warn of their briefness
-    logging.getLogger("frugal").addHandler(handler)
-    try:
-        return _run(arguments, signals)
-    except ConfigError as error:
-        return _fail(f"--{error.field.replace('_', '-')} {error.value}: {error.remedy}", WRONG_ARGUMENTS)
-    except FrugalError as error:
-        return _fail(str(error), FAILED)
-    finally:
-        logging.getLogger("frugal").removeHandler(handler)
-        signals.restore()
+    with listening(logging.ERROR) as signals:  # hundreds of brief trainings warn of their briefness
+        return told("search", lambda: _run(arguments, signals))
 
 
 def _add_options(parser: argparse.ArgumentParser, kind: str) -> None:
@@ -340,8 +327,3 @@ def _price(energy: str, phase: Phase) -> Price | None:
 def _interrupted(signum: int) -> int:
     sys.stderr.write("interrupted; the same command goes on where this stopped\n")
     return exit_status(signum)
-
-
-def _fail(message: str, status: int) -> int:
-    sys.stderr.write(f"frugal search: error: {message}\n")
-    return status

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frugal.config import DEFAULT_DATA_DIR, TrainConfig
-from frugal.errors import ConfigError, FrugalError
+from frugal.errors import ConfigError
 from frugal.signals import StopSignals, exit_status
+from frugal.subcommand import told
 from frugal.sweep.errors import Interrupted, SweepError
 from frugal.sweep.points import DEFAULT, parse
 
@@ -87,6 +88,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line says; returns the exit status."""
+    return told("sweep", lambda: _interruptible(arguments))
+
+
+def _interruptible(arguments: argparse.Namespace) -> int:
     signals = _Signals()
     try:
         with signals.handled():
@@ -94,12 +99,6 @@ def run(arguments: argparse.Namespace) -> int:
     except Interrupted as error:
         sys.stderr.write(f"frugal sweep: {error}; the GPU is as it was found\n")
         return exit_status(signals.stop.requested or signal.SIGTERM)
-    except ConfigError as error:
-        sys.stderr.write(f"frugal sweep: error: --{error.field.replace('_', '-')} {error.value}: {error.remedy}\n")
-        return 2
-    except FrugalError as error:
-        sys.stderr.write(f"frugal sweep: error: {error}\n")
-        return 1
 
 
 def _sweep(arguments: argparse.Namespace, signals: _Signals) -> int:

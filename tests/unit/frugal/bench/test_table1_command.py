@@ -55,9 +55,9 @@ def test_options_go_before_the_size(asked: list[tuple[Plan, Path, Procedure]], t
 
 
 def test_only_runs_the_cases_of_the_rows_that_are_named(asked: list[tuple[Plan, Path, Procedure]]) -> None:
-    cli.main(["table1", "--device", "cpu", "--only", "accumulation", "--only", "spiking"])
+    cli.main(["table1", "--device", "cpu", "--only", "accumulation", "--only", "augmentation"])
     ((plan, _, _),) = asked
-    assert {case.name.partition(":")[0] for case in plan.cases if case.baseline} == {"accumulation", "spiking"}
+    assert {case.name.partition(":")[0] for case in plan.cases if case.baseline} == {"accumulation", "augmentation"}
     assert [case.name for case in plan.cases if not case.baseline] == ["mlp"]
 
 

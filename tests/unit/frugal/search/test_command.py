@@ -15,6 +15,7 @@ import pytest
 
 from frugal.bench.trial import run_case
 from frugal.search import command, objective
+from frugal.subcommand import WRONG_ARGUMENTS
 from frugal.trainer import Trainer
 
 QUICK = (
@@ -120,7 +121,7 @@ def test_stack_search_tries_techniques_and_estimates_by_time(tmp_path: Path) -> 
 def test_wrong_arguments_name_option_value_and_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
 ) -> None:
-    assert _run(*words, "--data", "digits", "--device", "cpu", "--out", tmp_path) == command.WRONG_ARGUMENTS
+    assert _run(*words, "--data", "digits", "--device", "cpu", "--out", tmp_path) == WRONG_ARGUMENTS
     assert f"frugal search: error: {message}" in capsys.readouterr().err
 
 
