@@ -1,0 +1,1 @@
+"""The bench's counters against other programs that read the same boards."""
