@@ -8,10 +8,8 @@ command then goes on.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +21,7 @@ from frugal.signals import StopSignals, exit_status
 from frugal.subcommand import FAILED, listening, told
 
 if TYPE_CHECKING:
-    from frugal.bench.comparison import Comparison
+    pass
 
 BASELINE = "baseline"
 DEFAULT_SEEDS = 3
@@ -212,20 +210,19 @@ def _run(arguments: argparse.Namespace, signals: StopSignals) -> int:
         return _dry_run(plan, arguments.out)
     outcome = run_plan(plan, arguments.out, meter, procedure=procedure, signals=signals)
     if outcome.trials:
-        sys.stdout.write(_shown(compare(outcome.trials), as_json=arguments.json) + "\n")
+        from frugal.bench import summary, tables
+
+        found = compare(outcome.trials)
+        sys.stdout.write((summary.as_json(found) if arguments.json else tables.render(found)) + "\n")
         sys.stdout.flush()
+        summary.write(found, arguments.out)
+        sys.stderr.write(f"table, JSON and drawings are in {arguments.out}\n")
     for failure in outcome.failures:
         sys.stderr.write(f"failed: {failure.case}, seed {failure.seed}: {failure.message}\n")
     if outcome.interrupted is not None:
         sys.stderr.write("interrupted; the same command goes on where this stopped\n")
         return exit_status(outcome.interrupted)
     return FAILED if outcome.failures else 0
-
-
-def _shown(comparisons: Sequence[Comparison], *, as_json: bool) -> str:
-    from frugal.bench.tables import render
-
-    return json.dumps([asdict(comparison) for comparison in comparisons]) if as_json else render(comparisons)
 
 
 def _list(plan: Plan) -> None:

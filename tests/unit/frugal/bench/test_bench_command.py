@@ -44,6 +44,10 @@ def test_cases_are_run_shown_and_shown_again(tmp_path: Path, capsys: pytest.Capt
         assert entry.case in first.out
         assert entry.data == "digits"
     assert found[0].phase is Phase.TRAINING
+    assert json.loads((tmp_path / "results.json").read_text()) == told
+    assert wanted[-1] in (tmp_path / "results.md").read_text()
+    drawn = {f"{kind}-{phase}.{form}" for kind in ("savings", "pareto") for phase in Phase for form in ("png", "svg")}
+    assert drawn <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_a_failure_is_told_at_the_end_and_in_the_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
