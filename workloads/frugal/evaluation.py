@@ -40,7 +40,8 @@ def evaluate_deployed(run: Run, model: nn.Module, examples: Examples) -> Evaluat
 @torch.no_grad()
 def _evaluate(run: Run, examples: Examples, forward: Forward, device: torch.device) -> Evaluation:
     sums = torch.zeros(3, dtype=torch.float64)  # loss, correct, examples
-    for indices in torch.split(torch.arange(run.world.rank, len(examples), run.world.size), BATCH):
+    mine = torch.arange(len(examples))[run.world.rank :: run.world.size]
+    for indices in filter(len, torch.split(mine, BATCH)):  # fewer examples than processes leave some without
         inputs, labels = examples.batch(indices, device)
         outputs = forward(inputs).float()
         losses = functional.cross_entropy(outputs, labels, reduction="none")

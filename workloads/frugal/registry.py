@@ -41,6 +41,8 @@ def create(spec: str) -> Technique:
         if key not in kinds or not equals:
             known = ", ".join(f"{option}=…" for option in kinds) or "none"
             raise TechniqueError(f"--with {spec}: {setting!r} is not an option of {name!r}; its options: {known}")
+        if key in options:
+            raise TechniqueError(f"--with {spec}: {key} is given twice: leave one out")
         options[key] = _parsed(spec, key, text.strip(), kinds[key])
     try:
         return found(**options)

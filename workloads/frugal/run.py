@@ -93,16 +93,15 @@ class Run:
     def install_model(self, model: nn.Module) -> None:
         """Put the model to work: device, process group, wrappers, optimizer and schedule."""
         self.model = model.to(self.device)
+        self.forward = self.eval_forward = self.techniques.wrap_forward(self, self.model)
         self._replica = None
         if self.world.size > 1:
+            # Outermost: a compiler cannot follow the exchange of gradients.
             self._replica = DistributedDataParallel(
-                self.model, device_ids=[self.device.index] if self.device.type == "cuda" else None
+                _Called(self.model, self.forward),
+                device_ids=[self.device.index] if self.device.type == "cuda" else None,
             )
-        if self._replica is None:
-            self.forward = self.eval_forward = self.techniques.wrap_forward(self, self.model)
-        else:
-            self.forward = self.techniques.wrap_forward(self, self._replica)
-            self.eval_forward = self.techniques.wrap_forward(self, self.model)
+            self.forward = self._replica
         optimizer = AdamW(self.model.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay)
         optimization = self.techniques.configure_optimizer(
             self,
@@ -124,3 +123,15 @@ class Run:
         if wanted or self._replica is None:
             return nullcontext()
         return self._replica.no_sync()
+
+
+class _Called(nn.Module):
+    """A model as its wrappers call it, with its parameters."""
+
+    def __init__(self, model: nn.Module, forward: Forward) -> None:
+        super().__init__()
+        self.model = model
+        self.call = forward
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.call(inputs)

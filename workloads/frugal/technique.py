@@ -122,6 +122,11 @@ class Evaluation:
     accuracy: float
     samples: int
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Higher is better; a loss that is not finite is worse than any that is."""
+        return self.accuracy, -self.loss if math.isfinite(self.loss) else -math.inf
+
 
 class Technique:
     """Base of all techniques. Subclasses are dataclasses whose fields are the options of ``--with``.
@@ -162,7 +167,7 @@ class Technique:
         return model
 
     def wrap_forward(self, run: Run, forward: Forward) -> Forward:
-        """Wrap the call of the model (compilers). Called for training and, where that differs, for evaluation."""
+        """Wrap the call of the model in training and evaluation (compilers). Called whenever the run gets a model."""
         return forward
 
     def configure_optimizer(self, run: Run, optimization: Optimization) -> Optimization:

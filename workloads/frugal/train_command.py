@@ -76,7 +76,7 @@ def add_parser(subparsers: Any) -> None:
         "--batch-size",
         type=int,
         default=defaults.batch_size,
-        help="examples per step over all processes (%(default)s): more processes change the speed, not the result",
+        help="examples per step over all processes, however many (%(default)s)",
     )
     how.add_argument("--lr", type=float, default=defaults.lr, help="peak learning rate (%(default)s)")
     how.add_argument("--weight-decay", type=float, default=defaults.weight_decay, help="(%(default)s)")

@@ -25,6 +25,7 @@ from frugal.config import TrainConfig
 from frugal.cpu import available_cpus, thread_count
 from frugal.data import DataSplits
 from frugal.distributed import World, choose_device, joined
+from frugal.errors import DataError
 from frugal.evaluation import evaluate, evaluate_deployed
 from frugal.progress import ProgressSink, Reporter
 from frugal.results import TrainingResult
@@ -114,6 +115,11 @@ class Trainer:
         config = self._config
         rng.seed_all(config.seed)
         data = self._data or datasets.load(config.data, config.data_dir)
+        if not (len(data.train) and len(data.validation)):
+            raise DataError(
+                f"data {config.data!r}: {len(data.train)} examples to train and {len(data.validation)} to validate: "
+                "use a set with more examples of each class"
+            )
         run = Run(
             config=config, world=world, device=device, techniques=self._techniques, data=data, signals=self._signals
         )
@@ -249,7 +255,7 @@ class _Loop:
         run = self._run
         self._reporter.pause()
         evaluation = evaluate(run, run.data.validation)
-        if run.best is None or (evaluation.accuracy, -evaluation.loss) > (run.best.accuracy, -run.best.loss):
+        if run.best is None or evaluation.rank > run.best.rank:
             run.best, run.best_step = evaluation, run.step
             if self._store is not None:
                 self._store.save_best(snapshot.capture_best(run))

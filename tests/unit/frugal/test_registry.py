@@ -47,6 +47,7 @@ def test_module_in_the_techniques_package(tmp_path: Path, monkeypatch: pytest.Mo
         (f"{HERE}:Smoothing,alpha=1", "'alpha=1' is not an option of .*; its options: epsilon=…"),
         (f"{HERE}:Smoothing,epsilon", "'epsilon' is not an option"),
         (f"{HERE}:Smoothing,epsilon=much", "epsilon='much' is not a value of type float"),
+        (f"{HERE}:Smoothing,epsilon=0.1,epsilon=0.2", "epsilon is given twice: leave one out"),
         (f"{HERE}:Accumulation,passes=3", "'passes=3' is not an option of .*; its options: parts=…"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from frugal.config import TrainConfig
+from frugal.errors import DataError
 from frugal.trainer import Trainer
 
 from .builders import blobs, config, same, train, weights
@@ -42,6 +43,12 @@ def test_best_model_is_kept_and_named(tmp_path: Path) -> None:
     result = train(config(tmp_path))
     assert result.best_step in (7, 14, 21)
     assert (tmp_path / "best.pt").exists()
+
+
+@pytest.mark.parametrize(("training", "validation"), [(0, 4), (4, 0)])
+def test_a_set_with_an_empty_part_is_refused(training: int, validation: int) -> None:
+    with pytest.raises(DataError, match=f"{training} examples to train and {validation} to validate: use a set with"):
+        train(config(), data=blobs(train=training, validation=validation))
 
 
 def test_test_part_is_judged_at_the_end() -> None:

@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from frugal.bench.plan import BOTH, Case, Plan
 from frugal.bench.power_model import BUSY_WATTS, SOURCE, PowerModel
@@ -19,9 +19,6 @@ from frugal.config import DEFAULT_DATA_DIR, DEVICES, TrainConfig
 from frugal.errors import ConfigError, FrugalError
 from frugal.signals import StopSignals, exit_status
 from frugal.subcommand import FAILED, listening, told
-
-if TYPE_CHECKING:
-    pass
 
 BASELINE = "baseline"
 DEFAULT_SEEDS = 3
@@ -144,6 +141,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _as_setting(error: ConfigError) -> str:
+    if error.value == "":  # what is missing has no value to show
+        return f"{error.field}: {error.remedy}"
     return f"{error.field}={error.value}: {error.remedy}"
 
 

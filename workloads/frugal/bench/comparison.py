@@ -203,11 +203,11 @@ def _saving_to_accuracy(pairs: Sequence[_Pair]) -> tuple[Interval | None, bool]:
 
 
 def _savings(pairs: Sequence[_Pair], cost: Callable[[Trial], float | None]) -> Interval | None:
-    """Percent of the baseline's cost; None unless every pair has both, and something to save."""
+    """Percent of the baseline's cost; None unless every pair has both, above 0."""
     savings = []
     for variant, base in pairs:
         spent, before = _per_unit(variant, cost(variant)), _per_unit(base, cost(base))
-        if spent is None or before is None or before <= 0:
+        if spent is None or before is None or spent <= 0 or before <= 0:  # a counter that did not move counted nothing
             return None
         savings.append(100 * (1 - spent / before))
     return _interval(savings)

@@ -112,7 +112,7 @@ class NvmlGpus:
         uuids: As NVML writes them: ``GPU-…``.
 
     Raises:
-        CounterError: NVML, a GPU or its counter is not there.
+        CounterError: NVML, a GPU or its counter is not there, or MIG split the GPU.
     """
 
     source = "nvml"
@@ -128,6 +128,9 @@ class NvmlGpus:
             self._gpus = [(uuid, pynvml.nvmlDeviceGetHandleByUUID(uuid)) for uuid in uuids]
         except pynvml.NVMLError as error:
             raise CounterError(f"NVML: {error}") from error
+        for uuid, handle in self._gpus:
+            if self._is_split(handle):
+                raise CounterError(f"NVML: {uuid} is split by MIG, and its counter adds up what all its parts take")
         self._first = [self._millijoules(uuid, handle) for uuid, handle in self._gpus]
         self._last = list(self._first)
 
@@ -139,6 +142,13 @@ class NvmlGpus:
                 raise CounterError(f"NVML: the energy counter of {uuid} fell: its driver was reset; run this again")
         self._last = now
         return sum(after - first for after, first in zip(now, self._first, strict=True)) / 1e3
+
+    def _is_split(self, handle: Any) -> bool:
+        try:
+            current, _ = self._nvml.nvmlDeviceGetMigMode(handle)
+        except self._nvml.NVMLError:  # knows no such thing
+            return False
+        return bool(current)
 
     def _millijoules(self, uuid: str, handle: Any) -> int:
         try:

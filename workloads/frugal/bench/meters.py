@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Protocol
 
 from frugal.bench.counters import Counter, CounterError, NvmlGpus, RaplPackages
@@ -36,7 +38,10 @@ class Measurement(Protocol):
         ...
 
     def keep_up(self) -> None:
-        """Call now and then in long stretches, so that no wrap-around of a counter is missed; nearly free."""
+        """Call now and then in long stretches, so that no wrap-around of a counter is missed; nearly free.
+
+        Any thread may.
+        """
         ...
 
 
@@ -96,6 +101,7 @@ class MachineMeter:
         self._synchronize = synchronize
         self._clock = clock
         self._cpu_clock = cpu_clock or cpu_seconds
+        self._reading = Lock()  # a counter that wraps around remembers its last value
 
     @property
     def source(self) -> str | None:
@@ -122,8 +128,13 @@ class MachineMeter:
     def read(self) -> _Reading:
         """All clocks and counters now; the processor clock last, so that reading files is not left out."""
         self._synchronize()
-        joules = sum(counter.joules() for counter in self._counters) if self._counters else None
+        joules = self.poll()
         return _Reading(seconds=self._clock(), cpu_seconds=self._cpu_clock(), joules=joules)
+
+    def poll(self) -> float | None:
+        """The counters alone, from any thread: a device is not waited for."""
+        with self._reading:
+            return sum(counter.joules() for counter in self._counters) if self._counters else None
 
     def between(self, first: _Reading, last: _Reading) -> Energy:
         """The energy from one reading to another."""
@@ -157,8 +168,37 @@ class _Stretch:
 
     def keep_up(self) -> None:
         if time.monotonic() - self._polled >= POLL_SECONDS:
-            self._meter.read()
+            self._meter.poll()
             self._polled = time.monotonic()
+
+
+@contextmanager
+def kept_up(measurement: Measurement) -> Iterator[None]:
+    """Keep ``measurement`` up from a thread of its own, while what is measured may not come back for long.
+
+    Raises:
+        CounterError: At the end, if a counter failed meanwhile.
+    """
+    ended = Event()
+    failures: list[CounterError] = []
+
+    def watch() -> None:
+        while not ended.wait(POLL_SECONDS):
+            try:
+                measurement.keep_up()
+            except CounterError as error:
+                failures.append(error)
+                return
+
+    watcher = Thread(target=watch, name="energy-counters", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+    if failures:
+        raise failures[0]
 
 
 def cpu_seconds() -> float:

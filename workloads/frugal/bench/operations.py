@@ -2,8 +2,9 @@
 
 For what this machine's kernels cannot show. Multiply-adds are counted by precision, and a finished model's stored bytes
 are read once for each pass over it from memory on the chip; both are priced by `frugal.costs.catalogue`, the same for a
-case and its baseline: 45 nm logic. Spiking networks alone are priced as what they are for, a neuromorphic chip, whose
-figure for an operation includes its memory. Activations, and reading weights while training, are left out; zeros count.
+case and its baseline: 45 nm logic, a byte as from its cache of 1 MB, however large the model. Spiking networks alone
+are priced as what they are for, a neuromorphic chip, whose figure for an operation includes its memory. Activations,
+reading weights while training, teachers and the distances that a core-set is chosen by are left out; zeros count.
 """
 
 from __future__ import annotations
@@ -37,12 +38,21 @@ def joules_per_example(trial: Trial) -> float | None:
     return estimate(macs, bytes_moved, TECHNOLOGIES[LOGIC]).joules
 
 
+def examples_paid_for(trial: Trial) -> float:
+    """What `joules_per_example` is to be multiplied with: a core-set's proxy learns too, before the training begins."""
+    if trial.phase is Phase.INFERENCE:
+        return trial.samples
+    return trial.samples + _number(trial.figures.get("coreset", {}).get("proxy_samples"))
+
+
 def _macs(trial: Trial) -> Mapping[str, float]:
     """Multiply-adds of one example by kind."""
     if trial.phase is Phase.INFERENCE and "quantization" in trial.figures:
         figures = trial.figures["quantization"]
         return {name.replace("_", "-"): _number(value) for name, value in figures.items() if name.startswith("mac_")}
     dtype = trial.figures.get("amp", {}).get("dtype", "fp32")
+    if trial.phase is Phase.TRAINING and "fp8" in trial.figures:  # its deployed model computes in fp32 again
+        dtype = "fp8"
     return {f"mac-{dtype}": trial.flops / trial.samples / 2}
 
 

@@ -102,10 +102,10 @@ class Store:
     def _agree(self, now: Environment) -> Environment:
         path = self._folder / HEADER
         before = read_environment(self._folder)
-        if before is None:
-            if (self._folder / TRIALS).stat().st_size:
-                raise DataError(f"{path} is missing, but there are trials; put it back or name another folder")
-            agreed = now
+        if not (self._folder / TRIALS).stat().st_size:
+            agreed = now  # a header alone, of an attempt in which nothing succeeded, binds nobody
+        elif before is None:
+            raise DataError(f"{path} is missing, but there are trials; put it back or name another folder")
         else:
             different = before.differences(now)
             if different:

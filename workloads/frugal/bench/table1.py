@@ -17,6 +17,7 @@ from pathlib import Path
 from frugal import techniques as technique_modules
 from frugal.bench import survey
 from frugal.bench.comparison import Comparison, Interval, compare
+from frugal.bench.operations import examples_paid_for
 from frugal.bench.plan import BOTH, Case, Plan
 from frugal.bench.records import Phase, Trial
 from frugal.bench.survey import Aim, Base, Basis, Claim, Row, Setup, Variant
@@ -27,6 +28,7 @@ from frugal.errors import ConfigError
 Count = Callable[[Trial], float | None]
 """Joules of one example by counted operations; None where they cannot be counted."""
 
+_DIGITS = 9  # of percent: what differs by less is rounding, and shapes give savings that lie on a claim exactly
 _SHORT = {
     Kind.MEASURED: "measured",
     Kind.TIME: "estimate t",
@@ -120,7 +122,9 @@ def make_plan(defaults: TrainConfig, seeds: Sequence[int], *, device: str, rows:
     variants = [(row, variant) for row in rows for variant in row.variants if device in variant.devices]
     if not variants:
         raise ConfigError(
-            "only", ",".join(row.key for row in rows), f"no trial stands for this on device={device}: name other rows"
+            "only",
+            ",".join(row.key for row in rows),
+            f"no trial stands for this on device={device}: name other rows beside it",
         )
     setup = survey.SETUPS[device]
     bases: dict[str, Base] = {}
@@ -181,7 +185,7 @@ def operations_saving(trials: Sequence[Trial], comparison: Comparison, count: Co
         if spent is None or not before:
             return None
         if comparison.phase is Phase.TRAINING:
-            spent, before = spent * own.samples, before * base.samples
+            spent, before = spent * examples_paid_for(own), before * examples_paid_for(base)
         savings.append(100 * (1 - spent / before))
     return Interval.of(savings) if savings else None
 
@@ -198,11 +202,14 @@ def judge_claim(claim: Claim, saving: Interval) -> str:
     low, high = saving.low, saving.high
     if low is None or high is None:
         return f"open: {_does(saving)}, by one seed"
+    low, high = round(low, _DIGITS), round(high, _DIGITS)
     if claim.most_percent is not None:
         if high < 0:
             return f"contradicts: {_does(saving)} instead of saving"
         if low > claim.most_percent:
             return f"contradicts: {_does(saving)}, more than the {claim.percent:g} % claimed as the most"
+        if low == high == 0:
+            return "open: neither saves nor costs anything"
         return "holds" if low > 0 else "open: the interval reaches from a loss to a saving"
     if high <= claim.percent:
         return f"contradicts: {_does(saving)}, where more than {claim.percent:g} % is claimed"
@@ -214,7 +221,7 @@ def judge_aim(aim: Aim, saving: Interval, accuracy_change_points: Interval | Non
     change = None if accuracy_change_points is None else accuracy_change_points.mean
     if change is None:
         return f"{aim} missed: no accuracy to compare", False
-    if not aim.reached(saving.mean):
+    if not aim.reached(round(saving.mean, _DIGITS)):
         return f"{aim} missed: {_does(saving)}", False
     if change < -survey.ACCURACY_MARGIN_POINTS:
         return f"{aim} missed: accuracy falls by {-change:.1f} points", False

@@ -44,7 +44,8 @@ Accuracy: change in percentage points against the paired baseline, on held-out d
 FLOPs: a multiply-add as two, by the model's shape; zeros count. In training: three forward passes.
 Lines: words that a user adds, each after a --with of its own.
 In brackets: lines of code in the techniques' modules, which nobody has to write; what they share is not counted.
-Holds: the interval agrees with the claim. Contradicts: it does not. Open: it reaches both sides, or is of one seed."""
+Holds: the interval agrees with the claim. Contradicts: it does not.
+Open: it reaches both sides, saves exactly nothing, or is of one seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,12 @@ def to_text(entries: Sequence[Entry], header: Header, *, markdown: bool = False)
         size = max(len(name) for name, _ in facts)
         top = "The survey's Table 1, here\n\n" + "".join(f"{name:<{size}}  {value}\n" for name, value in facts)
     cells = [row for entry in entries for row in _cells(entry)]
-    parts = [top, table(_COLUMNS, cells, markdown=markdown), _verdicts(entries, markdown=markdown), _legend(markdown)]
+    parts = [
+        top,
+        table(_COLUMNS, cells, markdown=markdown),
+        _verdicts(entries, len(header.seeds), markdown=markdown),
+        _legend(markdown),
+    ]
     return "\n".join(parts)
 
 
@@ -173,7 +179,7 @@ def _beside(value: float, baseline: float | None) -> str:
     return short(value) if baseline is None else f"{short(value)} ({short(baseline)})"
 
 
-def _verdicts(entries: Sequence[Entry], *, markdown: bool) -> str:
+def _verdicts(entries: Sequence[Entry], seeds: int, *, markdown: bool) -> str:
     lines = ["## Against claims and aims\n" if markdown else "Against claims and aims\n"]
     for entry in entries:
         row = entry.row
@@ -184,6 +190,9 @@ def _verdicts(entries: Sequence[Entry], *, markdown: bool) -> str:
         lines += [_item(f"{found.name}: {_said(found.verdict)} ({found.note})", markdown) for found in entry.outside]
         for place, line in enumerate(entry.lines):
             name = f"{line.variant.name} (headline)" if place == 0 and len(entry.lines) > 1 else line.variant.name
+            own = len(line.comparison.seeds)
+            if own < seeds:  # those that failed are not in the figures, and they need not have been like the others
+                name += f", {own} of {seeds} seeds"
             lines.append(_item(f"{name}: {'; '.join(_judged(line)) or 'nothing to judge by'}", markdown))
     return "\n".join(lines) + "\n"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from frugal.bench.comparison import Comparison, Interval
+from frugal.bench.records import Phase
 
 NOTHING = "-"
 _GAP = "  "
@@ -62,6 +63,7 @@ def render(comparisons: Sequence[Comparison], *, markdown: bool = False) -> str:
         for entry in comparisons
     ]
     notes = [f"± is the 95 % confidence interval over {seeds_text(comparisons)}; {NOTHING}: no figure."]
+    notes += _to_accuracy(comparisons)
     counters = sorted({entry.measured_by for entry in comparisons if entry.measured_by is not None})
     notes += [f"Measured by {name}." for name in counters] or ["No energy counter here: nothing is measured in joules."]
     models = sorted({entry.estimated_by for entry in comparisons if entry.estimated_by is not None})
@@ -104,6 +106,22 @@ def seeds_text(comparisons: Sequence[Comparison]) -> str:
 def width(text: str) -> int:
     """Columns that ``text`` takes in a terminal."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _to_accuracy(comparisons: Sequence[Comparison]) -> list[str]:
+    """What each case saves until the target accuracy; nothing where no target was set, or no case reached it."""
+    trained = [entry for entry in comparisons if entry.phase is Phase.TRAINING]
+    if not any(entry.reached_target for entry in trained):
+        return []
+    notes = []
+    for entry in (entry for entry in trained if entry.baseline is not None):
+        saving = entry.energy_to_accuracy_saving
+        if saving is None:
+            said = f"no figure: not all pairs reached it ({entry.reached_target} of its own seeds)"
+        else:
+            said = f"saves {percent(saving)}, {'measured' if entry.energy_to_accuracy_measured else 'estimated'}"
+        notes.append(f"Energy to the target accuracy, {entry.case}: {said}.")
+    return notes
 
 
 def _plus_minus(interval: Interval, scale: float, *, signed: bool) -> str:

@@ -6,7 +6,8 @@ Inference is the deployed model on held-out inputs that lie ready on its device,
 warm-up; of several repeats of a least length the one of median cost stands, which one disturbance cannot move.
 
 FLOPs are counted by the model's shape: in training, three forward passes for each example learned from (a backward pass
-counts as two: Kaplan et al., "Scaling Laws for Neural Language Models", 2020, section 2.1), teachers left out.
+counts as two: Kaplan et al., "Scaling Laws for Neural Language Models", 2020, section 2.1). What a technique trains
+beside it (a teacher, a proxy) is in the energy, and neither in FLOPs nor in examples learned from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import gc
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, cycle
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from frugal import data as datasets
 from frugal import registry
-from frugal.bench.meters import Measurement, Meter
+from frugal.bench.meters import Measurement, Meter, kept_up
 from frugal.bench.plan import Case
 from frugal.bench.records import Energy, Phase, Trial
 from frugal.costs.flops import count_flops, stored_bytes
@@ -35,7 +36,7 @@ from frugal.errors import ConfigError, DataError
 from frugal.results import TrainingResult
 from frugal.run import Run
 from frugal.signals import StopSignals
-from frugal.technique import Evaluation, Forward, Stage, Technique
+from frugal.technique import Evaluation, Forward, Stage, Technique, Value
 from frugal.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -110,7 +111,12 @@ def run_case(
     data = data or datasets.load(case.config.data, case.config.data_dir)
     _forget_earlier_cases()
     probe = Probe(meter, target_accuracy)
-    result = _train(case, seed, probe, data, signals)
+    try:
+        result = _train(case, seed, probe, data, signals)
+    except SystemExit:  # how a training within the training, a teacher's say, ends when it is asked to stop
+        if signals.requested is None:
+            raise
+        raise Interrupted(signals.requested) from None
     if result.signal is not None:
         raise Interrupted(result.signal)
     run, deployed = probe.run, probe.deployed
@@ -137,7 +143,7 @@ def run_case(
         held_out = run.data.validation if run.data.test is None else run.data.test
         with answering(run, deployed) as (forward, device):
             energy, samples = infer(forward, held_out, device, meter, procedure or Procedure(), signals)
-        flops = float(samples * _answer_flops(run, deployed))
+        flops = float(samples * _answer_flops(run, deployed, result.techniques.get("quantization", {})))
         trials.append(
             replace(trained, phase=Phase.INFERENCE, energy=energy, samples=samples, flops=flops, to_accuracy=None)
         )
@@ -145,7 +151,10 @@ def run_case(
 
 
 def warm_up(case: Case, data: DataSplits) -> None:
-    """A few steps of ``case`` on a few examples, unmetered: imports, kernels and memory pools are there afterwards."""
+    """A few steps of ``case`` on a few examples, unmetered: imports, kernels and memory pools are there afterwards.
+
+    So are compiled graphs, on disk: what a compiler costs a machine that has never seen the model is in no trial.
+    """
     few = min(len(data.train), WARM_UP_STEPS * case.config.batch_size)
     small = replace(
         data,
@@ -178,9 +187,12 @@ class Probe(Technique):
         self.cost: Energy
         self.deployed: nn.Module
 
-    def begin(self) -> None:
-        """The training begins now."""
+    @contextmanager
+    def metering(self) -> Iterator[None]:
+        """Within it the whole training; a teacher's, or a proxy's, may take longer than a counter's wrap-around."""
         self._measurement = self._meter.start()
+        with kept_up(self._measurement):
+            yield
 
     def start(self, run: Run) -> None:
         """See `Technique.start`."""
@@ -191,7 +203,6 @@ class Probe(Technique):
         """See `Technique.after_step`."""
         self._samples = run.samples
         self._follow(run)
-        self._measurement.keep_up()
 
     def after_epoch(self, run: Run, evaluation: Evaluation) -> None:
         """See `Technique.after_epoch`."""
@@ -306,14 +317,16 @@ def _train(case: Case, seed: int, probe: Probe | None, data: DataSplits, signals
     if probe is not None:
         techniques.append(probe)
     trainer = Trainer(config, techniques, data=data, signals=signals, world=World())
-    if probe is not None:
-        probe.begin()
-    return trainer.train()
+    if probe is None:
+        return trainer.train()
+    with probe.metering():
+        return trainer.train()
 
 
-def _answer_flops(run: Run, deployed: nn.Module) -> int:
-    """Of one answer; integer kernels have no formula and count nothing, then it is the trained model's shape."""
-    return count_flops(deployed, run.data.shape) or count_flops(run.model, run.data.shape)
+def _answer_flops(run: Run, deployed: nn.Module, quantized: Mapping[str, Value]) -> int:
+    """Of one answer. Integer kernels have no formula and would count nothing: `quantization` told its multiply-adds."""
+    macs = [value for name, value in quantized.items() if name.startswith("mac_") and isinstance(value, int | float)]
+    return 2 * int(sum(macs)) if macs else count_flops(deployed, run.data.shape)
 
 
 def _forget_earlier_cases() -> None:

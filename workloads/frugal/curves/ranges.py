@@ -147,18 +147,32 @@ def parse(text: str) -> Ranges:
     return Ranges(source=text, seed=content["seed"], parameters=parameters, fixed=content.get("fixed", {}))
 
 
-def _distribution(name: str, table: dict[str, Any]) -> Distribution:
+def _distribution(name: str, table: object) -> Distribution:
+    found = _understood(table) if isinstance(table, dict) else None
+    if found is None:
+        raise ConfigError(
+            f"ranges.{name}",
+            table,
+            "write {weights = {name = weight, …}}, or {log_uniform = [low, high]} with 0 < low ≤ high, and maybe"
+            " integer = true (low at least 1 then) or zero = probability",
+        )
+    return found
+
+
+def _understood(table: dict[str, Any]) -> Distribution | None:
     weights, ends = table.get("weights"), table.get("log_uniform")
-    if isinstance(weights, dict) and weights and table.keys() == {"weights"} and min(weights.values()) > 0:
-        return Distribution(weights=weights)
-    if isinstance(ends, list) and len(ends) == 2 and table.keys() <= {"log_uniform", "integer", "zero"}:
-        low, high = ends
-        if 0 < low <= high:
-            integer, zero = table.get("integer", False), table.get("zero", 0.0)
-            return Distribution(weights={}, low=low, high=high, integer=integer, zero=zero)
-    raise ConfigError(
-        f"ranges.{name}",
-        table,
-        "write {weights = {name = weight, …}}, or {log_uniform = [low, high]} with 0 < low ≤ high, and maybe"
-        " integer = true or zero = probability",
-    )
+    if isinstance(weights, dict) and weights and table.keys() == {"weights"}:
+        return Distribution(weights=weights) if all(_is_number(one) and one > 0 for one in weights.values()) else None
+    integer, zero = table.get("integer", False), table.get("zero", 0.0)
+    if not (isinstance(ends, list) and len(ends) == 2 and table.keys() <= {"log_uniform", "integer", "zero"}):
+        return None
+    if not (all(map(_is_number, (*ends, zero))) and isinstance(integer, bool)):
+        return None
+    low, high = ends
+    if not (0 < low <= high and 0 <= zero <= 1 and (low >= 1 or not integer)):
+        return None
+    return Distribution(weights={}, low=low, high=high, integer=integer, zero=zero)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -19,6 +19,7 @@ PLATEAU_POINTS = 1.0  # percentage points of accuracy by which the best still ro
 OVERFIT = 1.1  # the last validation loss over the least one, from here on
 RISE = 1.5  # a training loss that ends so far above its least, or not as a number, has diverged
 CLASSES = 10
+_LOSSES = 1e-4, 20.0  # that are drawn: one training that diverged would flatten all others to a line
 _AXES = (("val_accuracy", "validation accuracy"), ("val_loss", "validation loss"), ("train_loss", "training loss"))
 
 
@@ -98,6 +99,11 @@ def plot(recording: Recording, path: Path) -> None:
         axes.set(xlabel="share of the training's steps", ylabel=label)
         if column != "val_accuracy":
             axes.set_yscale("log")
+            shown = [value for curve in recording.curves for value in curve.columns[column] if value > 0]
+            low, high = (
+                min(max(end, _LOSSES[0]), _LOSSES[1]) for end in (min(shown, default=1), max(shown, default=1))
+            )
+            axes.set_ylim(low / 1.2, high * 1.2)
     handles = [axes.plot([], [], color=f"C{number}", label=one.value)[0] for number, one in enumerate(courses)]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(courses))
     figure.savefig(path, dpi=110)

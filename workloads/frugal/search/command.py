@@ -210,7 +210,9 @@ class _Session:
                 seconds=None if arguments.minutes is None else 60 * arguments.minutes,
                 least_accuracy=least,
             )
-            ended = search.run(objective, limits, self._signals, lambda tried: self._tell(bar, tried))
+            ended = search.run(
+                objective, limits, self._signals, lambda tried: self._tell(bar, tried), check=objective.check
+            )
         finally:
             bar.close()
         return Found(
@@ -222,6 +224,7 @@ class _Session:
             max_drop=arguments.max_drop,
             baseline=baseline,
             tried=search.tried(),
+            refused=search.refused(),
             final_config=self._final_config,
         )
 
@@ -273,8 +276,16 @@ class _Session:
         return {name: getattr(arguments, name) for name in names} | {
             "phase": self._phase,
             "device": self._device.type,
+            "machine": None if arguments.energy else self._machine(),  # joules of two would be compared
             "joules by": joules,
         }
+
+    def _machine(self) -> str:
+        import torch
+
+        from frugal.bench.environment import cpu_name
+
+        return torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else cpu_name()
 
     def _tell(self, bar: Bar, tried: Tried) -> None:
         from frugal.search.objective import named
@@ -282,9 +293,9 @@ class _Session:
 
         name = named(specs(tried.design, self._config.epochs))
         if tried.score is None:
-            bar.done(f"{name}: refused")
-        else:
-            bar.done(f"{name}: accuracy {tried.score.accuracy:.1%}, {tried.score.joules:.3g} J")
+            bar.done(f"failed: {name}")
+        else:  # figures first: a terminal's line is cut at its end
+            bar.done(f"accuracy {tried.score.accuracy:.1%}, {tried.score.joules:.3g} J: {name}")
 
     def _statement(self, search: Search) -> str:
         arguments, known = self._arguments, len(search.tried())

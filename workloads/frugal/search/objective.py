@@ -12,20 +12,25 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from frugal import models, registry
 from frugal.bench.meters import Meter
 from frugal.bench.plan import Case
 from frugal.bench.records import Phase, Trial
 from frugal.bench.trial import Procedure, run_case
+from frugal.composition import Composition
 from frugal.config import TrainConfig
 from frugal.costs.estimate import Estimate, estimate
 from frugal.costs.technology import Technology
 from frugal.data import DataSplits
+from frugal.distributed import World, choose_device
 from frugal.errors import ConfigError
+from frugal.run import Run
 from frugal.search.space import Design, specs
 from frugal.search.study import Score
 from frugal.signals import StopSignals
 
 PLAIN = "plain"
+_FEW = 32  # examples that a design is put together with before it is trained
 
 Price = Callable[[Trial], Estimate]
 """What one of a trial's answers would cost on hardware that is not here, by what was counted."""
@@ -83,6 +88,32 @@ class BenchObjective:
             parameters=trial.parameters,
             bytes=trial.bytes,
         )
+
+    def check(self, design: Design) -> None:
+        """Put the design together as a trainer does, up to its first step, on a few examples.
+
+        Techniques refuse what they cannot work with when they are composed, get the model, or start: all before
+        training. Teachers learn for one epoch of the few examples.
+
+        Raises:
+            TechniqueError: The techniques cannot be combined.
+            ConfigError: One of them cannot work with these settings.
+        """
+        techniques = Composition([registry.create(spec) for spec in specs(design, 1)])
+        techniques.check(self.config)
+        train, held_out = self.data.train, self.data.validation
+        data = replace(
+            self.data,
+            train=train.subset(torch.arange(min(_FEW, len(train)))),
+            validation=held_out.subset(torch.arange(min(_FEW, len(held_out)))),
+        )
+        world = World()
+        device = choose_device(self.config.device, world)
+        run = Run(config=self.config, world=world, device=device, techniques=techniques, data=data)
+        run.data = techniques.prepare_data(run, data)
+        model = models.build(self.config.model, run.data.shape, run.data.classes)
+        run.install_model(techniques.build_model(run, model))
+        techniques.start(run)
 
     def _joules(self, trial: Trial) -> tuple[float, str]:
         if self.price is not None:

@@ -18,7 +18,7 @@ from frugal.bench.records import Phase
 from frugal.bench.tables import NOTHING, Column, Kind, percent, points, render, short, table
 from frugal.config import TrainConfig
 from frugal.search.finals import Winner, finalists, name_of
-from frugal.search.objective import PLAIN, named
+from frugal.search.objective import PLAIN
 from frugal.search.space import specs
 from frugal.search.study import Score, Tried, solutions
 
@@ -29,7 +29,6 @@ _COLUMNS = (
     Column(heading="saving", numeric=True),
     Column(heading="FLOPs/answer", numeric=True),
     Column(heading="model bytes", numeric=True),
-    Column(heading="--with"),
 )
 
 
@@ -45,7 +44,8 @@ class Found:
         least_accuracy: Below, at the search's fidelity, a design is no solution.
         max_drop: The same, as the percentage points that may be lost.
         baseline: What plain training scored.
-        tried: All designs.
+        tried: Designs that were trained, or failed while they were.
+        refused: Those that techniques refused before.
         final_config: Of the final trainings.
         comparisons: Their figures; empty without finals.
         winners: The finalists, judged.
@@ -61,6 +61,7 @@ class Found:
     baseline: Score
     tried: Sequence[Tried]
     final_config: TrainConfig
+    refused: Sequence[Tried] = ()
     comparisons: Sequence[Comparison] = ()
     winners: Sequence[Winner] = ()
     best: Winner | None = None
@@ -73,9 +74,10 @@ class Found:
 
 def as_text(found: Found) -> str:
     """For people."""
-    refused = sum(one.infeasible is not None for one in found.tried)
+    failed = sum(one.infeasible is not None for one in found.tried)
     first = (
-        f"{len(found.tried)} designs tried, {refused} of them refused as combinations ({found.ended}).\n"
+        f"{_designs(len(found.tried))} tried{f', {failed} of them failed' if failed else ''} ({found.ended}); "
+        f"{len(found.refused)} more drawn and refused as combinations, untrained.\n"
         f"The Pareto front, joules {_unit(found)}, {found.baseline.joules_by}:\n"
     )
     caveat = (
@@ -83,8 +85,8 @@ def as_text(found: Found) -> str:
         f"examples, one seed ({found.config.seed}).\n"
         "Chosen for being good, they are too good on average: what counts are the figures from seeds it has not seen.\n"
     )
-    rows = [_row(PLAIN, found.baseline, found.baseline, ""), *_front_rows(found)]
-    return "\n".join([first, table(_COLUMNS, rows), caveat, _finals(found)]).rstrip() + "\n"
+    rows = [_row(PLAIN, found.baseline, found.baseline), *_front_rows(found)]
+    return "\n".join([first, table(_COLUMNS, rows), *_legend(found), caveat, _finals(found)]).rstrip() + "\n"
 
 
 def as_json(found: Found) -> str:
@@ -98,7 +100,7 @@ def as_json(found: Found) -> str:
             "baseline": asdict(found.baseline),
             "tried": len(found.tried),
             "front": [_plain(found, one) for one in found.front],
-            "infeasible": [_plain(found, one) for one in found.tried if one.infeasible is not None],
+            "infeasible": [_plain(found, one) for one in (*found.tried, *found.refused) if one.infeasible is not None],
             "finals": [asdict(comparison) for comparison in found.comparisons],
             "finalists": [asdict(one) for one in found.winners],
             "best": None
@@ -150,14 +152,20 @@ def _plain(found: Found, tried: Tried) -> dict[str, Any]:
 
 
 def _front_rows(found: Found) -> list[tuple[str, ...]]:
-    return [
-        _row(name_of(one), one.score, found.baseline, named(specs(one.design, found.config.epochs)))
-        for one in found.front
-        if one.score is not None
-    ]
+    return [_row(name_of(one), one.score, found.baseline) for one in found.front if one.score is not None]
 
 
-def _row(name: str, score: Score, baseline: Score, design: str) -> tuple[str, ...]:
+def _legend(found: Found) -> list[str]:
+    """What the names in the table stand for: a technique a line, since a stack is wider than a terminal."""
+    lines = []
+    for one in found.front:
+        words = specs(one.design, found.config.epochs) or (PLAIN,)
+        name = name_of(one)
+        lines += [f"{name if place == 0 else '':<5} {word}" for place, word in enumerate(words)]
+    return ["As --with takes them:", *lines, ""] if lines else []
+
+
+def _row(name: str, score: Score, baseline: Score) -> tuple[str, ...]:
     saving = NOTHING if score is baseline else percent(_alone(100 * (1 - score.joules / baseline.joules)))
     return (
         name,
@@ -166,7 +174,6 @@ def _row(name: str, score: Score, baseline: Score, design: str) -> tuple[str, ..
         saving,
         short(score.flops),
         short(score.bytes),
-        design,
     )
 
 
@@ -194,9 +201,26 @@ def _verdict(found: Found) -> str:
         f"The first that stays within {_drop(found)} of accuracy is {name_of(best.tried)}: it saves "
         f"{percent(best.saving)} of the joules {_unit(found)}\n"
         f"({'measured' if best.measured else 'estimated'} by {best.by}), and changes accuracy by "
-        f"{points(best.accuracy_change_points)} points.\n\n"
+        f"{points(best.accuracy_change_points)} points.\n{_doubt(found, best)}\n"
         f"  {command_line(found.final_config, best.tried)}"
     )
+
+
+def _doubt(found: Found, best: Winner) -> str:
+    """What the means above do not say of themselves."""
+    saving, change = best.saving, best.accuracy_change_points
+    if saving is None or saving.low is None or change is None or change.low is None:
+        return "One seed tells no interval, so this may be luck: use more --final-seeds.\n"
+    doubts = []
+    if saving.low <= 0:
+        doubts.append("no saving at all")
+    if change.low < -found.max_drop:
+        doubts.append(f"a loss beyond {_drop(found)}")
+    return f"The intervals include {' and '.join(doubts)}: use more --final-seeds.\n" if doubts else ""
+
+
+def _designs(count: int) -> str:
+    return f"{count} design{'' if count == 1 else 's'}"
 
 
 def _unit(found: Found) -> str:

@@ -2,7 +2,7 @@
 
 An architecture is drawn layer by layer, widths as powers of two. A stack takes one choice, which may be none, from each
 slot; what a slot offers depends on the phase that shall become cheap, and on the techniques that are installed. Choices
-of different slots may exclude each other: nothing here knows that, since `frugal.composition` does.
+of different slots may exclude each other: nothing here knows that, since techniques do (`BenchObjective.check`).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ with them what is drawn next. A trial that was under way is thrown away and draw
 
 Samplers: TPE for several objectives (Ozaki et al., "Multiobjective Tree-Structured Parzen Estimator", 2022) and NSGA-II
 (Deb et al., 2002), with constrained domination. A combination that the techniques refuse is kept as infeasible, with
-the reason, and TPE is told so.
+the reason, and TPE is told so. If it is refused before it is trained, it counts as no trial: another is drawn.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ POPULATION = 20
 CANDIDATES = 2
 """Of which TPE takes the better: designs are few, and the best of its usual 24 is mostly one that is known."""
 STUCK = 5
-"""Draws of known designs in a row after which the next ones are blind; a hundred blind ones end the search."""
+"""Draws in a row that are known or refused after which the next ones are blind; a hundred blind ones end the search."""
 EXHAUSTED = 100
 DEFECTS = 3
 """Designs in a row that fail for no reason of their own: what is wrong is something else, and ends the search."""
 JOURNAL = "journal.log"
 
 # Attributes of trials, and of the study.
-_DESIGN, _SCORE, _INFEASIBLE, _DUPLICATE = "design", "score", "infeasible", "duplicate"
+_DESIGN, _SCORE, _INFEASIBLE, _DUPLICATE, _UNTRAINED = "design", "score", "infeasible", "duplicate", "untrained"
 _SETTINGS, _BASELINE = "settings", "baseline"
 
 
@@ -87,6 +87,9 @@ class Score:
 Evaluate = Callable[[Design], Score]
 """Scores a design; raises TechniqueError or ConfigError for one that cannot be run."""
 
+Check = Callable[[Design], None]
+"""Raises the same for what is known to be refused without training it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tried:
@@ -109,7 +112,7 @@ class Limits:
     """When a search ends.
 
     Attributes:
-        trials: Designs scored or found infeasible, earlier attempts counted in.
+        trials: Designs that were tried, earlier attempts counted in; not those that were refused before training.
         seconds: Of this attempt: no trial is begun that would likely end later; None without limit.
         least_accuracy: Designs below do not count as solutions; None permits all.
     """
@@ -154,8 +157,12 @@ class Search:
         self._give_up_running()
 
     def tried(self) -> list[Tried]:
-        """What was scored or found infeasible so far, in the order of the draws."""
-        return [_tried(trial) for trial in self._draws() if _DUPLICATE not in trial.user_attrs]
+        """What was scored, or failed in its trial, so far, in the order of the draws."""
+        return [_tried(trial) for trial in self._new_draws() if _UNTRAINED not in trial.user_attrs]
+
+    def refused(self) -> list[Tried]:
+        """What was refused before it was trained, in the order of the draws."""
+        return [_tried(trial) for trial in self._new_draws() if _UNTRAINED in trial.user_attrs]
 
     def baseline(self, evaluate: Evaluate) -> Score:
         """What plain training scores: evaluated once, and kept."""
@@ -172,6 +179,8 @@ class Search:
         limits: Limits,
         signals: StopSignals,
         report: Callable[[Tried], None] = lambda tried: None,
+        *,
+        check: Check = lambda design: None,
     ) -> str:
         """Draw and score until a limit is reached.
 
@@ -179,23 +188,25 @@ class Search:
             evaluate: What scores.
             limits: When to end.
             signals: Where stop requests arrive.
-            report: Told of each design.
+            report: Told of each design that was tried.
+            check: What refuses designs before they are trained.
 
         Returns:
             Why it ended: ``completed``, ``out of time``, ``exhausted`` (nothing new is drawn any more) or
             ``interrupted``.
         """
         began = self._clock()
-        known = {tried.design for tried in self.tried()}
-        done_before, defects = len(known), 0
-        while len(known) < limits.trials:
+        count = done_before = len(self.tried())
+        known = {_tried(trial).design for trial in self._new_draws()}
+        defects = 0
+        while count < limits.trials:
             if signals.requested is not None:
                 return "interrupted"
-            elapsed, fresh = self._clock() - began, len(known) - done_before
+            elapsed, fresh = self._clock() - began, count - done_before
             typical = elapsed / fresh if fresh else 0.0
             if limits.seconds is not None and elapsed + typical > limits.seconds:
                 return "out of time"
-            drawn = self._draw_new(known)
+            drawn = self._draw_new(known, check)
             if drawn is None:
                 return "exhausted"
             trial, design = drawn
@@ -220,6 +231,7 @@ class Search:
                 self._keep(trial, score, limits.least_accuracy)
                 defects = 0
             known.add(design)
+            count += 1
             report(_tried(self._study.get_trials(deepcopy=False)[trial.number]))
         return "completed"
 
@@ -232,17 +244,27 @@ class Search:
             if trial.state in (states.COMPLETE, states.PRUNED) or _DUPLICATE in trial.user_attrs
         ]
 
-    def _draw_new(self, known: set[Design]) -> tuple[Trial, Design] | None:
-        """A design that was not drawn before; None once there seems to be none left."""
+    def _new_draws(self) -> list[FrozenTrial]:
+        """Each design's first draw."""
+        return [trial for trial in self._draws() if _DUPLICATE not in trial.user_attrs]
+
+    def _draw_new(self, known: set[Design], check: Check) -> tuple[Trial, Design] | None:
+        """A design that was not drawn before and is not refused; None once there seems to be none left."""
         for attempt in range(STUCK + EXHAUSTED):
             self._study.sampler = self._new_sampler(len(self._draws()), blind=attempt >= STUCK)
             trial = self._study.ask()
             design = self._space.draw(trial)
-            if design not in known:
-                trial.set_user_attr(_DESIGN, list(design))
+            if design in known:
+                trial.set_user_attr(_DUPLICATE, list(design))
+                self._study.tell(trial, state=_states().FAIL)
+                continue
+            trial.set_user_attr(_DESIGN, list(design))
+            reason = _refusal(check, design)
+            if reason is None:
                 return trial, design
-            trial.set_user_attr(_DUPLICATE, list(design))
-            self._study.tell(trial, state=_states().FAIL)
+            trial.set_user_attr(_UNTRAINED, value=True)
+            self._keep_infeasible(trial, reason)
+            known.add(design)
         return None
 
     def _new_sampler(self, draws: int, *, blind: bool) -> BaseSampler:
@@ -305,6 +327,16 @@ def only_one(folder: Path) -> Iterator[None]:
                 "out", str(folder), "another search is at work there: wait for it, or name a new folder"
             ) from None
         yield
+
+
+def _refusal(check: Check, design: Design) -> str | None:
+    try:
+        check(design)
+    except (TechniqueError, ConfigError) as error:
+        return str(error)
+    except Exception:  # whatever else goes wrong, the trial itself meets it, or does not
+        log.debug("check of %s", " + ".join(design), exc_info=True)
+    return None
 
 
 def _states() -> Any:

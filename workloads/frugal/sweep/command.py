@@ -11,7 +11,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,18 +103,21 @@ def _interruptible(arguments: argparse.Namespace) -> int:
 
 def _sweep(arguments: argparse.Namespace, signals: _Signals) -> int:
     _check(arguments)
+    from frugal.sweep import profile
     from frugal.sweep import settings as found
     from frugal.sweep.gpu import Gpu
-    from frugal.sweep.profile import check_key, to_yaml
 
     key = arguments.profile_key or _default_key(arguments)
     if arguments.profile is not None:
-        check_key(key)
+        profile.check_key(key)
     gpu = Gpu.open(arguments.gpu)
     if gpu.simulated:
         sys.stderr.write("SIMULATED: this is the simulated NVML; nothing below is of a real GPU\n")
     settings = found.Settings(gpu)
     points = parse(arguments.points, settings.board)
+    highest_clock_mhz = gpu.clocks_mhz[-1] if gpu.clocks_mhz else None
+    if arguments.profile is not None:
+        profile.check(key, len(points), highest_clock_mhz)
     sys.stderr.write(f"{gpu.name} ({gpu.uuid}), found at {settings.board.baseline}\n")
     if arguments.dry_run:
         sys.stdout.write("".join(f"{point}\n" for point in points))
@@ -125,14 +128,15 @@ def _sweep(arguments: argparse.Namespace, signals: _Signals) -> int:
     found.refuse_company(gpu.processes(), shared=arguments.shared)
     settings.ask_permission()
     signals.settings = settings
-    sys.stderr.write(f"if this process is killed, put the GPU back with: {settings.by_hand}\n")
+    by_hand = settings.by_hand(clocks=any(point.max_clock_mhz is not None for point in points))
+    sys.stderr.write(f"if this process is killed, put the GPU back with: {by_hand}\n")
 
     from frugal.bench.bar import Bar
     from frugal.sweep.report import report
     from frugal.sweep.result import SweepResult
     from frugal.sweep.sweeping import Measurement, sweep
 
-    work, described = _work(arguments, gpu, signals.stop)
+    work, described = _work(arguments, gpu, signals)
     bar = Bar(len(points) * arguments.rounds)
 
     def tell(one: Measurement) -> None:
@@ -157,25 +161,27 @@ def _sweep(arguments: argparse.Namespace, signals: _Signals) -> int:
         simulated=gpu.simulated,
         work=described,
         measured_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        highest_clock_mhz=gpu.clocks_mhz[-1] if gpu.clocks_mhz else None,
+        highest_clock_mhz=highest_clock_mhz,
         points=points,
         measurements=measurements,
     )
+    sys.stdout.write(report(result, arguments.max_slowdown))  # first: files may fail to be written
+    sys.stdout.flush()
     if arguments.json is not None:
         arguments.json.write_text(result.to_json())
-    sys.stdout.write(report(result, arguments.max_slowdown))
     if arguments.profile is not None:
-        arguments.profile.write_text(to_yaml(result, key))
+        arguments.profile.write_text(profile.to_yaml(result, key))
     return 0
 
 
-def _work(arguments: argparse.Namespace, gpu: Gpu, stop: StopSignals) -> tuple[Work, str]:
+def _work(arguments: argparse.Namespace, gpu: Gpu, signals: _Signals) -> tuple[Work, str]:
     from frugal.sweep.work import CommandWork, TrainingWork
 
     # Indices of CUDA are others than NVML's; UUIDs are the same. Before torch is imported, or it comes too late.
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu.uuid
     if arguments.work:
-        command = CommandWork(arguments.work, dict(os.environ), arguments.steps, stop)
+        command = CommandWork(arguments.work, dict(os.environ), arguments.steps, signals.stop)
+        signals.end_work = command.kill
         return command, f"command {' '.join(arguments.work)}"
     from frugal.sweep.training import Training
 
@@ -189,7 +195,7 @@ def _work(arguments: argparse.Namespace, gpu: Gpu, stop: StopSignals) -> tuple[W
         device="cuda",
         report_every=_EPOCHS,
     )
-    training = Training(config, arguments.techniques, stop)
+    training = Training(config, arguments.techniques, signals.stop)
     described = f"frugal training of {config.model} on {config.data}, batch size {config.batch_size}"
     if arguments.techniques:
         described += f", with {', '.join(arguments.techniques)}"
@@ -219,17 +225,20 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 class _Signals:
-    """SIGTERM, SIGINT and SIGHUP ask to stop; a second one puts the GPU back and leaves."""
+    """SIGTERM, SIGINT and SIGHUP ask to stop; a second one puts the GPU back and leaves. ``nohup`` is respected."""
 
     def __init__(self) -> None:
         self.stop = StopSignals(leave=self._leave)
         self.settings: Settings | None = None
+        self.end_work: Callable[[], object] = lambda: None
 
     @contextmanager
     def handled(self) -> Iterator[None]:
         """Handle them."""
         self.stop.install()
-        hangup = signal.signal(signal.SIGHUP, self.stop.handle)
+        hangup = signal.getsignal(signal.SIGHUP)
+        if hangup != signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self.stop.handle)
         try:
             yield
         finally:
@@ -243,4 +252,5 @@ class _Signals:
         except SweepError as error:
             with suppress(OSError):
                 os.write(sys.stderr.fileno(), f"frugal sweep: {error}\n".encode())
+        self.end_work()
         os._exit(status)

@@ -105,7 +105,8 @@ def _limits(count: int, board: Board) -> Iterator[OperatingPoint]:
     least, found = board.limits_watts[0], board.found_watts
     yield board.baseline
     for number in range(1, count):
-        yield OperatingPoint(power_limit_watts=max(least, round(found - (found - least) * number / (count - 1))))
+        evenly = round(found - (found - least) * number / (count - 1))
+        yield OperatingPoint(power_limit_watts=min(found, max(least, evenly)))
 
 
 def _clocks(count: int, text: str, board: Board) -> Iterator[OperatingPoint]:

@@ -37,6 +37,22 @@ def check_key(key: str) -> None:
         raise ConfigError("profile_key", key, "use up to 63 letters, digits, '-', '_' and '.', as digits-cnn-bs256")
 
 
+def check(key: str, points: int, highest_clock_mhz: int | None) -> int:
+    """Whether there can be a profile, told before anything is measured; returns the highest clock.
+
+    Raises:
+        ConfigError: The key is none, there are too many points, or the GPU does not tell its clocks.
+    """
+    check_key(key)
+    if points > MAX_POINTS:
+        raise ConfigError("points", points, f"an EnergyProfile holds {MAX_POINTS} at most")
+    if highest_clock_mhz is None:
+        raise ConfigError(
+            "profile", key, "the GPU does not tell its clocks, which a profile must name: use --json only"
+        )
+    return highest_clock_mhz
+
+
 def to_yaml(result: SweepResult, key: str) -> str:
     """The manifest.
 
@@ -45,15 +61,9 @@ def to_yaml(result: SweepResult, key: str) -> str:
         key: What jobs have as ``spec.energy.profileKey``.
 
     Raises:
-        ConfigError: The key is none, there are too many points, or the GPU does not tell its clocks.
+        ConfigError: See `check`.
     """
-    check_key(key)
-    if len(result.points) > MAX_POINTS:
-        raise ConfigError("points", len(result.points), f"an EnergyProfile holds {MAX_POINTS} at most")
-    if result.highest_clock_mhz is None:
-        raise ConfigError(
-            "profile", key, "the GPU does not tell its clocks, which a profile must name: use --json only"
-        )
+    highest_clock_mhz = check(key, len(result.points), result.highest_clock_mhz)
     name = re.sub(r"[^a-z0-9]+", "-", f"{key}-{gpu_model(result)}".lower()).strip("-")
     origin = f"frugal sweep: {result.work}; joules by the {result.source}"
     lines = [
@@ -69,7 +79,7 @@ def to_yaml(result: SweepResult, key: str) -> str:
         f"  profileKey: {json.dumps(key)}",
         f"  gpuModel: {json.dumps(gpu_model(result))}",
         "  points:",
-        *(line for one in result.results() for line in _point(one, result.highest_clock_mhz, result.measured_at)),
+        *(line for one in result.results() for line in _point(one, highest_clock_mhz, result.measured_at)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -90,5 +100,5 @@ def _point(one: PointResult, highest_clock_mhz: int, measured_at: str) -> Iterat
     mark = "-"
     for name, value in fields.items():
         if value is not None:
-            yield f"  {mark} {name}: {json.dumps(round(value, 6) if isinstance(value, float) else value)}"
+            yield f"  {mark} {name}: {json.dumps(float(f'{value:.9g}') if isinstance(value, float) else value)}"
             mark = " "

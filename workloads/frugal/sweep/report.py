@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from frugal.bench.comparison import Interval
 from frugal.sweep.result import PointResult, SweepResult, mean
 
+_COUNTER_SECONDS = 0.1  # between two movements of NVML's counter, about
+_SHORT_SECONDS = 5.0  # a measurement in which that is more than 2 %
 _COLUMNS = ("point", "steps/s", "W", "J/step", "saving %", "slowdown %")
 
 
@@ -62,6 +64,12 @@ def _conclusions(result: SweepResult, max_slowdown_percent: float) -> Iterator[s
         "± is the 95 % confidence interval of the mean over rounds, paired with the baseline of the same round. Joules"
         " are of the GPU's board only: the rest of the machine runs for the additional time."
     )
+    shortest = min(one.seconds for one in result.measurements)
+    if shortest < _SHORT_SECONDS:
+        yield (
+            f"The shortest measurement took {shortest:.2g} s. The counter moves about ten times a second, so joules may"
+            f" be wrong by {100 * _COUNTER_SECONDS / shortest:.0f} %: measure more work at once."
+        )
     yield _accuracy(result.losses_differ_by)
 
 

@@ -1,7 +1,8 @@
 """What a sweep changes on a GPU, and that it is put back.
 
 What must hold: nothing is changed before the driver was asked whether it may be; whatever ends the sweep, the GPU is as
-it was found, or the error says how to put it back by hand. NVML reads back no locked clocks: a lock that was there
+it was found, or the error says how to put it back by hand. A lower limit that somebody else sets meanwhile is left:
+it may be there for the sake of the mains or the cooling. NVML reads back no locked clocks: a lock that was there
 before cannot be seen, so it is lost if the sweep sets clocks, and only then.
 """
 
@@ -57,12 +58,17 @@ class Settings:
             found_watts=gpu.power_limit_watts(), limits_watts=gpu.limits_watts, clocks_mhz=gpu.clocks_mhz
         )
         self._limited = self._locked = False
+        # The limit that was set last, and what the driver made of it.
+        self._ours: tuple[float, ...] = (self.board.found_watts,)
 
-    @property
-    def by_hand(self) -> str:
-        """The command that puts the GPU back without us."""
+    def by_hand(self, *, clocks: bool) -> str:
+        """The command that puts the GPU back without us.
+
+        Args:
+            clocks: Whether clocks are locked, or will be.
+        """
         command = f"nvidia-smi -i {self._gpu.uuid} -pl {self.board.found_watts:g}"
-        return f"{command} && nvidia-smi -i {self._gpu.uuid} -rgc" if self._locked else command
+        return f"{command} && nvidia-smi -i {self._gpu.uuid} -rgc" if clocks else command
 
     def ask_permission(self) -> None:
         """Set the power limit to what it is: changes nothing, and is refused where changing it would be.
@@ -79,8 +85,9 @@ class Settings:
             SweepError: The GPU took it not, or another limit.
         """
         if self._limited or point.power_limit_watts != self.board.found_watts:
-            self._limited = True
+            self._limited, self._ours = True, (*self._ours[-1:], point.power_limit_watts)
             self._gpu.set_power_limit(point.power_limit_watts)
+            self._ours = point.power_limit_watts, self._gpu.power_limit_watts()
         if point.max_clock_mhz is not None:
             self._locked = True
             self._gpu.lock_clocks(point.max_clock_mhz)
@@ -98,24 +105,39 @@ class Settings:
         if abs(now - point.power_limit_watts) > _WATTS:
             raise SweepError(
                 f"the power limit is {now:g} W and was set to {point.power_limit_watts:g} W: something else sets it,"
-                " such as Ballast's agent or a boot script; stop that first"
+                " such as Ballast's agent or a boot script (stop that first), or the driver does not take this limit"
             )
 
     def put_back(self) -> None:
         """Put back what was found; may be called again.
 
         Raises:
-            SweepError: That failed; says how to do it by hand.
+            SweepError: That failed, or somebody else lowered the limit; says how to do it by hand.
         """
         problems: list[str] = []
-        if self._limited:
+        lowered = self._lowered_watts() if self._limited else None
+        if self._limited and lowered is None:
             _tried(lambda: self._gpu.set_power_limit(self.board.found_watts), problems)
             _tried(lambda: self.check(self.board.baseline), problems)
         if self._locked:
             _tried(self._gpu.unlock_clocks, problems)
+        by_hand = self.by_hand(clocks=self._locked)
         if problems:
-            raise SweepError(f"THE GPU IS NOT AS IT WAS FOUND ({'; '.join(problems)}). Put it back: {self.by_hand}")
+            raise SweepError(f"THE GPU IS NOT AS IT WAS FOUND ({'; '.join(problems)}). Put it back: {by_hand}")
         self._limited = self._locked = False
+        if lowered is not None:
+            raise SweepError(
+                f"the power limit is {lowered:g} W: something else sets it, so it is left. What was found: {by_hand}"
+            )
+
+    def _lowered_watts(self) -> float | None:
+        """The limit, if somebody else set it and to less than what was found."""
+        try:
+            now = self._gpu.power_limit_watts()
+        except SweepError:
+            return None  # setting it is tried all the same
+        ours = any(abs(now - watts) <= _WATTS for watts in self._ours)
+        return None if ours or now > self.board.found_watts - _WATTS else now
 
 
 def refuse_pod(environ: Mapping[str, str], *, anyway: bool) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -100,7 +102,7 @@ class Work(Protocol):
 
 @dataclass
 class CommandWork:
-    """A command, from its start to its end.
+    """A command, from its start to its end, in a process group of its own: what it started ends with it.
 
     Attributes:
         command: Program and arguments.
@@ -114,6 +116,12 @@ class CommandWork:
     steps: int = 1
     signals: StopSignals | None = None
     holds_gpu: bool = field(default=False, init=False)
+    _child: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def kill(self) -> None:
+        """End it now, if it runs."""
+        if self._child is not None and self._child.returncode is None:
+            _signal_group(self._child, signal.SIGKILL)
 
     def prepare(self) -> None:
         """Once without being measured: caches are then warm, and an error shows before anything is set."""
@@ -129,7 +137,14 @@ class CommandWork:
     def _execute(self) -> None:
         with tempfile.TemporaryFile() as said:
             try:
-                child = subprocess.Popen(self.command, env=self.environ, stdout=said, stderr=said)  # noqa: S603
+                child = self._child = subprocess.Popen(  # noqa: S603
+                    self.command,
+                    env=self.environ,
+                    stdin=subprocess.DEVNULL,  # a terminal stops whoever reads from it in another process group
+                    stdout=said,
+                    stderr=said,
+                    process_group=0,
+                )
             except OSError as error:
                 raise SweepError(f"{self.command[0]} cannot be started: {error.strerror}") from error
             try:
@@ -149,12 +164,16 @@ class CommandWork:
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
-        child.terminate()
-        try:
+        _signal_group(child, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_KILL_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        _signal_group(child, signal.SIGKILL)  # what did not listen, and what the child left behind
+        child.wait()
+
+
+def _signal_group(child: subprocess.Popen[bytes], signum: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signum)
 
 
 @dataclass

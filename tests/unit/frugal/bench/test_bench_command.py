@@ -68,8 +68,8 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("arguments", "status", "complaint"),
     [
-        ([], 2, "--case=: give at least one, or a plan"),
-        (["--case", "amp"], 2, "--out=: name a folder"),
+        ([], 2, "--case: give at least one, or a plan"),
+        (["--case", "amp"], 2, "--out: name a folder"),
         (["--case", "amp", "--seeds", "0"], 2, "seeds=[]: use whole numbers"),
         (["plan.toml", "--epochs", "3"], 2, "plan=plan.toml: --epochs does not go with it"),
         (["plan.toml", "--case", "amp"], 2, "--case does not go with it"),

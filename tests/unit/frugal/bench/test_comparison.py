@@ -114,6 +114,10 @@ def test_a_counter_that_saw_nothing_gives_no_saving() -> None:
     assert only(trials).measured_saving is None
 
 
+def test_a_counter_that_did_not_move_for_a_case_does_not_save_it_everything() -> None:
+    assert only([trial("base", joules=2.0), trial("variant", baseline="base", joules=0.0)]).measured_saving is None
+
+
 def reaching(
     case: str, seed: int, joules: float | None, estimated: float | None = None, baseline: str | None = None
 ) -> Trial:

@@ -116,6 +116,13 @@ def test_nvml_counts_what_the_gpu_took_since_it_was_opened(tmp_path: Path) -> No
         assert both.joules() == pytest.approx(2 * taken, rel=0.01)
 
 
+def test_a_part_of_a_gpu_is_not_measured_by_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with nvml(tmp_path, [V100]) as simulator:
+        monkeypatch.setattr("pynvml.nvmlDeviceGetMigMode", lambda handle: [1, 1])
+        with pytest.raises(CounterError, match="split by MIG"):
+            NvmlGpus(simulator.uuids)
+
+
 def test_a_gpu_that_fails_is_an_error_and_no_number(tmp_path: Path) -> None:
     with nvml(tmp_path, [V100]) as simulator:
         with pytest.raises(CounterError, match="NVML: "):

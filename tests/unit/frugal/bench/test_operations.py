@@ -37,6 +37,9 @@ def test_a_quantized_answer_is_priced_by_what_its_layers_compute_in() -> None:
 
 def test_a_precision_without_a_published_figure_is_not_guessed() -> None:
     assert joules_per_example(replace(trial("bf16"), figures={"amp": {"dtype": "bf16"}})) is None
+    fp8 = replace(trial("fp8", phase=Phase.TRAINING), figures={"fp8": {}})
+    assert joules_per_example(fp8) is None
+    assert joules_per_example(replace(fp8, phase=Phase.INFERENCE)) is not None  # its layers are float32 again
     assert joules_per_example(replace(trial("fp16"), figures={"amp": {"dtype": "fp16"}})) is not None
 
 

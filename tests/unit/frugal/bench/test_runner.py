@@ -145,6 +145,20 @@ def test_a_failed_case_is_told_and_the_others_go_on(tmp_path: Path, monkeypatch:
     assert not (tmp_path / store.FAILURES).exists()
 
 
+def test_a_folder_in_which_nothing_succeeded_is_free_for_another_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(case: Case, seed: int) -> None:
+        raise TechniqueError("a mistyped name")
+
+    answering(monkeypatch, [], fail)
+    assert run(tmp_path).trials == ()
+    answering(monkeypatch, [], lambda case, seed: None)
+    mended = run(tmp_path, plan(epochs=2))
+    assert mended.trials
+    assert read_environment(tmp_path) == mended.environment
+
+
 def test_an_interrupt_loses_one_case_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log: list[tuple[str, int]] = []
 

@@ -39,6 +39,8 @@ _PLAN = make_plan(TrainConfig(), range(3), device="cpu", rows=[_ROW])
         (_UP_TO_30, interval(45, 5), "contradicts: saves 45 %, more than the 30 % claimed as the most"),
         (_UP_TO_30, interval(-12, 5), "contradicts: costs 12 % more instead of saving"),
         (_UP_TO_30, interval(3, 5), "open: the interval reaches from a loss to a saving"),
+        (_UP_TO_30, interval(100 * (1 - 0.7), 0), "holds"),  # 30.000000000000004
+        (_UP_TO_30, interval(0, 0), "open: neither saves nor costs anything"),  # zeros that no estimate sees
         (_UP_TO_30, interval(20), "open: saves 20 %, by one seed"),
         (_ABOVE_60, interval(70, 5), "holds"),
         (_ABOVE_60, interval(62, 5), "open: the interval reaches below 60 %"),
@@ -55,6 +57,7 @@ def test_a_verdict_follows_from_claim_and_interval(claim: Claim, saving: object,
     ("saving", "change", "words"),
     [
         (31.0, -0.9, "≥ 30 % reached"),
+        (30 - 1e-14, 0.0, "≥ 30 % reached"),  # as 1 - 0.7 may come out
         (31.0, 4.0, "≥ 30 % reached"),
         (29.0, 0.0, "≥ 30 % missed: saves 29 %"),
         (90.0, -1.1, "≥ 30 % missed: accuracy falls by 1.1 points"),
@@ -122,6 +125,18 @@ def test_a_training_is_counted_by_all_its_examples_and_an_answer_by_one() -> Non
         (entry,) = entries(trials, plan=plan, device="cpu", count=lambda it: 1.0, rows=[row])
         saved[phase] = entry.lines[0].savings[Kind.OPERATIONS].mean
     assert saved == {Phase.TRAINING: 50.0, Phase.INFERENCE: 0.0}
+
+
+def test_what_chooses_a_core_set_is_counted_too() -> None:
+    row = replace(_ROW, phase=Phase.TRAINING)
+    half = trial(_CASE, baseline="mlp", phase=Phase.TRAINING, samples=50)
+    trials = [
+        trial("mlp", phase=Phase.TRAINING, samples=100),
+        replace(half, figures={"coreset": {"proxy_samples": 25}}),
+    ]
+    plan = make_plan(TrainConfig(), [0], device="cpu", rows=[row])
+    (entry,) = entries(trials, plan=plan, device="cpu", count=lambda it: 1.0, rows=[row])
+    assert entry.lines[0].savings[Kind.OPERATIONS].mean == 25.0
 
 
 @pytest.mark.parametrize(("points", "said"), [(-1.5, "holds, while accuracy falls by 1.5 points"), (-0.5, "holds")])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from frugal import cli
-from frugal.bench import runner
+from frugal.bench import runner, table1_command
 from frugal.bench.plan import Plan
 from frugal.bench.runner import Outcome
 from frugal.bench.trial import Procedure
@@ -44,6 +44,13 @@ def test_quick_is_digits_in_a_folder_of_its_own(asked: list[tuple[Plan, Path, Pr
     assert {case.config.data for case in plan.cases} == {"digits"}
     assert (plan.seeds, out) == ((0, 1), Path("table1-cpu-quick"))
     assert procedure.seconds < 0.5
+
+
+def test_quick_gives_a_gpus_counter_time_to_move() -> None:
+    parser, _ = cli.build_parser()
+    arguments = parser.parse_args(["table1", "--quick"])
+    assert table1_command._size(arguments, "cuda").inference_seconds >= 1
+    assert table1_command._size(arguments, "cpu").inference_seconds < 0.5
 
 
 def test_options_go_before_the_size(asked: list[tuple[Plan, Path, Procedure]], tmp_path: Path) -> None:

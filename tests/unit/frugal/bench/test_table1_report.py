@@ -52,11 +52,17 @@ def _entries() -> list[Entry]:
     return entries(_trials(), plan=plan, device="cpu", count=lambda it: 1.0, rows=_ROWS)
 
 
+def test_seeds_that_failed_are_told() -> None:
+    whole, fewer = _entries(), replace(_HEADER, seeds=(0, 1, 2, 3))
+    assert "seeds: estimate" not in to_text(whole, _HEADER)
+    assert ", 3 of 4 seeds: estimate t: contradicts" in to_text(whole, fewer)
+
+
 def test_a_contradicted_claim_is_said_in_words_with_what_it_rests_on() -> None:
     text = to_text(_entries(), _HEADER)
     assert "estimate t: contradicts: saves 50 %, more than the 30 % claimed as the most" in text
     assert "aim ≥ 30 % reached" in text
-    assert "estimate o: open: the interval reaches from a loss to a saving; aim ≥ 30 % missed: saves 0 %" in text
+    assert "estimate o: open: neither saves nor costs anything; aim ≥ 30 % missed: saves 0 %" in text
 
 
 def test_an_estimate_stands_in_no_other_column() -> None:

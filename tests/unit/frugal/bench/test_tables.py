@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from frugal.bench.comparison import compare
+from frugal.bench.records import Phase
 from frugal.bench.tables import Column, percent, points, render, short, table, width
 from tests.unit.frugal.bench.made_up import interval, trial
 
@@ -52,6 +55,17 @@ def test_measured_and_estimated_have_columns_of_their_own() -> None:
     assert "50.0 %" in frugal[start:]
     assert "No energy counter here: nothing is measured in joules." in notes
     assert "Estimated by made-up model." in notes
+
+
+def test_energy_to_the_target_accuracy_is_told_where_one_was_set() -> None:
+    plain = trial("plain", phase=Phase.TRAINING, estimated=2.0)
+    quick = trial("quick", phase=Phase.TRAINING, baseline="plain", estimated=1.0)
+    assert "target" not in render(compare([plain, quick]))
+    reached = [replace(it, to_accuracy=it.energy) for it in (plain, quick)]
+    late = trial("late", phase=Phase.TRAINING, baseline="plain")
+    notes = render(compare([*reached, late])).splitlines()
+    assert "Energy to the target accuracy, quick: saves 50.0 %, estimated." in notes
+    assert "Energy to the target accuracy, late: no figure: not all pairs reached it (0 of its own seeds)." in notes
 
 
 def test_a_measurement_names_its_counter() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from frugal.bench.meters import MachineMeter
+from frugal.bench.counters import CounterError
+from frugal.bench.meters import MachineMeter, Measurement, kept_up
 from frugal.bench.plan import Case
 from frugal.bench.power_model import PowerModel
 from frugal.bench.records import Phase, Trial
@@ -216,6 +219,89 @@ def test_batches_are_full_and_held_out() -> None:
     assert torch.equal(torch.cat(seen[:2]), expected)
     assert {len(batch) for batch in seen} == {16}
     assert torch.equal(seen[2], seen[0])
+
+
+@dataclass
+class TeacherStopper(Technique):
+    """Is asked to stop while it trains a model of its own, as distillation's teacher."""
+
+    name = "teacher-stopper"
+    stage = Stage.LOSS
+
+    def build_model(self, run: Run, model: nn.Module) -> nn.Module:
+        run.signals.handle(signal.SIGTERM)
+        raise SystemExit(143)
+
+
+@dataclass
+class SlowStarter(Technique):
+    """Takes its time before the first step, as a technique that trains a teacher first."""
+
+    name = "slow-starter"
+    stage = Stage.LOSS
+    counter: Counting | None = None
+
+    def build_model(self, run: Run, model: nn.Module) -> nn.Module:
+        counter = SlowStarter.counter
+        assert counter is not None
+        seen, end = counter.readings, time.monotonic() + 5
+        while counter.readings < seen + 2 and time.monotonic() < end:
+            time.sleep(0.001)
+        assert counter.readings >= seen + 2
+        return model
+
+
+def test_counters_are_read_on_time_before_the_first_step_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A counter that wraps around while a teacher is trained would lose a whole range of joules, unnoticed."""
+    monkeypatch.setattr("frugal.bench.meters.POLL_SECONDS", 0.001)
+    SlowStarter.counter = Counting([])
+    run(case(f"{HERE}:SlowStarter", phases=(Phase.TRAINING,)), MachineMeter([SlowStarter.counter], None))
+    assert not [thread for thread in threading.enumerate() if thread.name == "energy-counters"]
+
+
+class Broken:
+    """Is reset while nobody looks."""
+
+    source = "broken"
+
+    def __init__(self) -> None:
+        self.readings = 0
+
+    def joules(self) -> float:
+        self.readings += 1
+        if self.readings > 1:
+            raise CounterError("the counter was reset")
+        return 0.0
+
+
+def test_a_counter_that_fails_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frugal.bench.meters.POLL_SECONDS", 0.001)
+    counter = Broken()
+    measurement = MachineMeter([counter], None).start()
+    with pytest.raises(CounterError, match="was reset"):
+        _look_away(measurement, counter)
+
+
+def _look_away(measurement: Measurement, counter: Broken) -> None:
+    with kept_up(measurement):
+        end = time.monotonic() + 5
+        while counter.readings < 2 and time.monotonic() < end:
+            time.sleep(0.001)
+
+
+def test_a_stop_request_during_a_teachers_training_is_one_too() -> None:
+    with pytest.raises(Interrupted) as interrupted:
+        run(case(f"{HERE}:TeacherStopper"), signals=StopSignals())
+    assert interrupted.value.signum == signal.SIGTERM
+
+
+@pytest.mark.parametrize("pruned", [(), ("pruning,structure=channels,sparsity=0.5",)])
+def test_an_integer_models_flops_are_those_of_the_shape_that_answers(pruned: tuple[str, ...]) -> None:
+    """No counter knows integer kernels; the trained model may have been cut smaller before."""
+    phases = (Phase.INFERENCE,)
+    (floats,) = run(case(*pruned, phases=phases))
+    (integers,) = run(case(*pruned, "quantization", phases=phases))
+    assert integers.flops / integers.samples == floats.flops / floats.samples
 
 
 def test_a_stop_request_ends_training_and_answering_alike() -> None:

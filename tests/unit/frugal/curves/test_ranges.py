@@ -89,7 +89,11 @@ def test_the_committed_ranges_are_those_that_were_recorded_with() -> None:
 
 @pytest.mark.parametrize(
     "table",
-    ["{log_uniform = [0, 1]}", "{log_uniform = [2, 1]}", "{uniform = [1, 2]}", "{weights = {}}", "{weights = {a = 0}}"],
+    [
+        *("{log_uniform = [0, 1]}", "{log_uniform = [2, 1]}", "{uniform = [1, 2]}", "{weights = {}}"),
+        *("{weights = {a = 0}}", "{weights = {a = 'x'}}", "{log_uniform = ['a', 1]}", "{log_uniform = [1, inf]}", "3"),
+        *("{log_uniform = [0.2, 5], integer = true}", "{log_uniform = [1, 5], zero = 2.0}"),
+    ],
 )
 def test_a_range_that_cannot_be_drawn_from_is_refused_by_its_name(table: str) -> None:
     with pytest.raises(ConfigError, match=r"ranges\.lr"):

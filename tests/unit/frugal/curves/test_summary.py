@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from frugal.curves.recording import Recording
 from frugal.curves.summary import Course, course, describe, plot
@@ -38,6 +39,16 @@ def test_a_page_says_which_joules_are_estimates() -> None:
     page = describe(recording, 1000)
     assert "joules of 2: ESTIMATED" in page
     assert "joules of 1: measured" in page
+
+
+def test_one_training_that_diverged_does_not_flatten_the_others_in_a_plot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, dpi: drawn.append(figure))
+    diverged = curve(0, {"train_loss": [1.0, 1e30, 1e31, 1e32], "val_loss": [1.0, 1e30, 1e31, 1e32]})
+    plot(Recording(ranges=small(), made={}, curves=[diverged, curve(1)]), tmp_path / "curves.png")
+    assert all(axes.get_ylim()[1] < 100 for axes in drawn[0].axes)
 
 
 def test_a_plot_is_drawn_even_of_curves_that_diverged(tmp_path: Path) -> None:

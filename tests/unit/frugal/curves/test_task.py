@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from frugal.bench.counters import CounterError
 from frugal.bench.meters import MachineMeter
 from frugal.curves import task
 from frugal.curves.ranges import load
@@ -72,6 +73,12 @@ def test_joules_of_a_counter_are_measured_and_say_so(monkeypatch: pytest.MonkeyP
     assert curve.columns["joules"] == [3.0, 6.0, 9.0, 12.0, 15.0]
 
 
+def test_a_counter_that_fails_is_not_filled_up_with_estimates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task, "open_meter", lambda device, model: MachineMeter([Failing()], model))
+    with pytest.raises(CounterError, match="gone"):
+        task.train(changed(small().draw(0), evaluations=5), NOWHERE)
+
+
 class ThreeJoules:
     """A counter that goes up with each reading."""
 
@@ -83,6 +90,15 @@ class ThreeJoules:
     def joules(self) -> float:
         self._count += 3.0
         return self._count
+
+
+class Failing(ThreeJoules):
+    """One that tells nothing from its fifth reading on."""
+
+    def joules(self) -> float:
+        if self._count >= 12:
+            raise CounterError("gone")
+        return super().joules()
 
 
 def test_label_noise_spoils_training_only() -> None:

@@ -95,14 +95,24 @@ def test_interrupted_search_goes_on_where_it_was(
 
 
 @pytest.mark.slow
-def test_stack_search_tries_techniques_and_estimates_by_time(tmp_path: Path) -> None:
+def test_stack_search_tries_techniques_and_estimates_by_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     without = [word for name in ("distillation", "quantization", "architecture") for word in ("--without", name)]
     assert _run("stack", *QUICK, *without, "--finalists", "0", "--trials", "3", "--out", tmp_path) == 0
     found = _report(tmp_path)
     assert found["tried"] == 3
     assert found["baseline"]["joules_by"].startswith("estimated: CPU time")
     tried = [*found["front"], *found["infeasible"]]
-    assert {spec.split(",")[0] for one in tried for spec in one["design"]} <= {"activation", "pruning", "channels-last"}
+    techniques = {spec.split(",")[0] for one in tried for spec in one["design"]}
+    assert techniques <= {"activation", "pruning", "channels-last"}
+    assert all(one["design"] != ["channels-last"] for one in found["front"])  # the mlp has no convolutions
+
+    # Its joules are this machine's: on another one it does not go on.
+    monkeypatch.setattr("frugal.bench.environment.cpu_name", lambda: "another")
+    capsys.readouterr()
+    assert _run("stack", *QUICK, *without, "--finalists", "0", "--trials", "3", "--out", tmp_path) == WRONG_ARGUMENTS
+    assert "is 'another'): name a new folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

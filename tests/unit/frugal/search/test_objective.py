@@ -20,6 +20,7 @@ from frugal.search.objective import on_technology, reduced
 from frugal.search.space import StackSpace
 from frugal.search.study import Limits, Search
 from frugal.signals import StopSignals
+from frugal.trainer import Trainer
 
 from ..builders import blobs
 from .metering import Fixed, objective
@@ -99,6 +100,35 @@ def test_a_technology_prices_what_is_quantized_as_integers() -> None:
 def test_a_technology_without_float_arithmetic_is_refused() -> None:
     with pytest.raises(ConfigError, match="it has no figure for mac-fp32"):
         on_technology(TECHNOLOGIES["fpga"])
+
+
+@pytest.mark.parametrize(
+    ("design", "reason"),
+    [
+        (("coreset,method=random", "infobatch"), "both decide the examples"),
+        (("channels-last",), "no convolutions"),
+        (("infobatch",), "annealing"),
+        (("architecture,kind=cnn,widths=8-8,separable=true", "pruning,structure=channels"), "has groups"),
+    ],
+)
+def test_a_design_that_is_refused_is_known_before_it_is_trained(
+    design: tuple[str, ...], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "train", lambda trainer: pytest.fail("trained"))
+    with pytest.raises((TechniqueError, ConfigError), match=reason):
+        objective(Fixed(joules=1.0)).check(design)
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        (),
+        ("architecture,kind=cnn,widths=8-8", "channels-last", "quantization,kind=qat"),
+        ("distillation,teacher=mlp,teacher_epochs={epochs}", "pruning,structure=channels,sparsity=0.7"),
+    ],
+)
+def test_a_design_that_can_be_trained_passes_the_check(design: tuple[str, ...]) -> None:
+    objective(Fixed(joules=1.0)).check(design)
 
 
 def test_what_techniques_refuse_is_recorded_and_never_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from frugal.bench.trial import Interrupted
-from frugal.errors import ConfigError
+from frugal.errors import ConfigError, TechniqueError
 from frugal.search.space import StackSpace
 from frugal.search.study import SAMPLERS, Limits, Score, Search, Tried, only_one, solutions
 from frugal.signals import StopSignals
@@ -103,6 +103,54 @@ def test_refused_combinations_are_kept_with_their_reason_and_become_rare(tmp_pat
     # Blindly, 5 of 9 would be refused.
     assert sum(one.infeasible is not None for one in tried[-20:]) < 8
     assert refused[0] not in solutions(tried)
+
+
+def test_what_is_refused_before_training_is_no_trial_and_never_asked_for_again(tmp_path: Path) -> None:
+    """Half of the designs: as many trials as wanted all the same, and a resumed search is the uninterrupted one."""
+    checked: list[tuple[str, ...]] = []
+
+    def check(design: tuple[str, ...]) -> None:
+        checked.append(design)
+        if "kernel=3" in design or "waste=1" in design:
+            raise TechniqueError("cannot be built")
+
+    def tried(folder: str, *counts: int) -> Search:
+        checked.clear()
+        for count in counts:
+            one = search(tmp_path / folder)
+            assert one.run(objective, Limits(trials=count), StopSignals(), check=check) == "completed"
+        return one
+
+    objective = Synthetic()
+    whole = tried("whole", 20)
+    assert len(whole.tried()) == len(objective.asked) == 20
+    assert all(one.score is not None for one in whole.tried())
+    refused = whole.refused()
+    assert {one.infeasible for one in refused} == {"cannot be built"}
+    assert sorted(checked) == sorted({*_designs(whole.tried()), *_designs(refused)})
+    parts = tried("parts", 6, 13, 20)
+    assert _designs(parts.tried()) == _designs(whole.tried())
+    assert _designs(parts.refused()) == _designs(refused)
+    assert len(checked) == len(set(checked))
+
+
+def test_a_space_of_which_everything_is_refused_ends_the_search(tmp_path: Path) -> None:
+    def check(design: tuple[str, ...]) -> None:
+        raise TechniqueError("cannot be built")
+
+    small = search(tmp_path, slots=SMALL)
+    assert small.run(Synthetic(), Limits(trials=5), StopSignals(), check=check) == "exhausted"
+    assert small.tried() == []
+    assert len(small.refused()) == 4
+
+
+def test_a_check_that_breaks_refuses_nothing(tmp_path: Path) -> None:
+    def check(design: tuple[str, ...]) -> None:
+        raise ZeroDivisionError
+
+    one = search(tmp_path)
+    assert one.run(Synthetic(), Limits(trials=3), StopSignals(), check=check) == "completed"
+    assert (len(one.tried()), one.refused()) == (3, [])
 
 
 def test_a_defect_of_one_design_is_kept_and_does_not_end_the_search_but_three_in_a_row_do(

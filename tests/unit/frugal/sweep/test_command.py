@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,6 +81,44 @@ def test_the_way_back_is_told_before_anything_is_set(one: Bench, capsys: pytest.
     assert f"nvidia-smi -i {one.uuid} -pl 300" in said
     assert "false ended with 1" in said
     assert {call.arguments for call in one.simulator.calls()} == {(300_000,)}
+
+
+@only_root
+def test_the_way_back_has_the_clocks_if_they_will_be_locked(one: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert frugal("--points", "990MHz", "--", "false") == 1
+    assert f"nvidia-smi -i {one.uuid} -pl 300 && nvidia-smi -i {one.uuid} -rgc\n" in capsys.readouterr().err
+
+
+@only_root
+@pytest.mark.parametrize(("before", "handled"), [(signal.SIG_DFL, True), (signal.SIG_IGN, False)])
+def test_nohup_is_respected(before: signal.Handlers, *, handled: bool) -> None:
+    kept = signal.signal(signal.SIGHUP, before)
+    try:
+        with command._Signals().handled():
+            assert (signal.getsignal(signal.SIGHUP) is not before) == handled
+        assert signal.getsignal(signal.SIGHUP) is before
+    finally:
+        signal.signal(signal.SIGHUP, kept)
+
+
+def test_a_second_signal_puts_back_ends_the_work_and_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    did: list[object] = []
+    monkeypatch.setattr("os._exit", did.append)
+    signals = command._Signals()
+    signals.settings = SimpleNamespace(put_back=lambda: did.append("put back"))  # type: ignore[assignment]
+    signals.end_work = lambda: did.append("ended")
+    signals._leave(143)
+    assert did == ["put back", "ended", 143]
+
+
+@only_root
+def test_what_cannot_become_a_profile_is_refused_before_anything_is_measured(
+    one: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--profile", tmp_path / "x", "--profile-key", "key", "--", "true")
+    assert frugal("--points", "power:80", *words) == 2
+    assert "an EnergyProfile holds 64 at most" in capsys.readouterr().err
+    assert one.simulator.calls() == ()
 
 
 @only_root

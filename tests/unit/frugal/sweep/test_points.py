@@ -68,3 +68,9 @@ def test_without_known_clocks_only_power_limits_are_taken() -> None:
     assert parse("power:2", board) == limits(250, 100)
     with pytest.raises(ConfigError, match="name power limits only"):
         parse("clocks:2", board)
+
+
+@pytest.mark.parametrize("found", [100.3, 100.7, 101.6, 250.6])
+def test_no_limit_of_a_row_is_above_what_was_found_by_rounding(found: float) -> None:
+    board = dataclasses.replace(plain_board(), found_watts=found)
+    assert all(100 <= point.power_limit_watts <= found for point in parse("power:400", board))

@@ -57,6 +57,13 @@ def test_simulated_figures_are_marked_wherever_they_go(*, simulated: bool) -> No
     assert ("simulated NVML" in found.to_json()) == simulated
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(4.0, "joules may be wrong by 2 %"), (5.0, None)])
+def test_measurements_that_are_short_for_the_counter_are_told(seconds: float, said: str | None) -> None:
+    text = report(result(measured(250, 0, seconds, 100), measured(150, 0, 10.0, 80)), 10.0)
+    assert (said or "") in text
+    assert ("shortest" in text) == (said is not None)
+
+
 def test_it_says_that_accuracy_is_not_affected_and_how_it_knows() -> None:
     same = result(measured(250, 0, 10.0, 2000.0, loss=0.5), measured(150, 0, 11.0, 1500.0, loss=0.5))
     other = result(measured(250, 0, 10.0, 2000.0, loss=0.5), measured(150, 0, 11.0, 1500.0, loss=0.51))

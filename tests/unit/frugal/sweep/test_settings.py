@@ -17,6 +17,8 @@ from tests.unit.nvmlsim.builders import only_root
 
 pytestmark = only_root
 
+NVML_ERROR_UNKNOWN = 999
+
 
 @pytest.fixture
 def one(tmp_path: Path) -> Iterator[Bench]:
@@ -78,6 +80,49 @@ def test_another_tool_that_sets_the_limit_is_noticed(one: Bench) -> None:
     one.simulator.set_power_limit(one.uuid, 180)
     with pytest.raises(SweepError, match="180 W and was set to 150 W: something else"):
         one.settings.check(*limits(150))
+
+
+def test_a_lower_limit_that_somebody_sets_meanwhile_is_left(one: Bench) -> None:
+    """Of mains or cooling we know nothing; a higher one than was found is not left."""
+    for theirs, left in ((120, 120), (300, 270)):
+        one.simulator.set_power_limit(one.uuid, 270)
+        one.settings.apply(OperatingPoint(power_limit_watts=150, max_clock_mhz=990))
+        one.simulator.set_power_limit(one.uuid, theirs)
+        if theirs == left:
+            with pytest.raises(SweepError, match=f"120 W: something else sets it, .* -i {one.uuid} -pl 270 && .* -rgc"):
+                one.settings.put_back()
+        else:
+            one.settings.put_back()
+        board = one.simulator.gpu(one.uuid)
+        assert (board.power_limit_watts, board.locked_clocks_mhz) == (left, None)
+
+
+def test_a_limit_that_the_driver_makes_another_is_refused_and_put_back(
+    one: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no limit of somebody else's."""
+    taken = one.gpu.set_power_limit
+    monkeypatch.setattr(one.gpu, "set_power_limit", lambda watts: taken(max(watts, 160)))
+    with pytest.raises(SweepError, match=r"160 W and was set to 150 W.* or the driver does not take"):
+        one.settings.apply(*limits(150))
+    one.settings.put_back()
+    assert one.simulator.gpu(one.uuid).power_limit_watts == 270
+
+
+@pytest.mark.parametrize("call", ["SetPowerManagementLimit", "GetPowerManagementLimit", "SetGpuLockedClocks"])
+@pytest.mark.parametrize("after", [0, 1])
+def test_whichever_call_fails_the_gpu_is_put_back(one: Bench, call: str, after: int) -> None:
+    """While the first point is applied, and while the next one is."""
+    points = [OperatingPoint(power_limit_watts=watts, max_clock_mhz=990) for watts in (150, 200)]
+    for point in points[:after]:
+        one.settings.apply(point)
+    one.simulator.inject(one.uuid, Fault.fails(f"nvmlDevice{call}", NVML_ERROR_UNKNOWN))
+    with pytest.raises(SweepError):
+        one.settings.apply(points[after])
+    one.simulator.clear_faults()
+    one.settings.put_back()
+    board = one.simulator.gpu(one.uuid)
+    assert (board.power_limit_watts, board.locked_clocks_mhz) == (270, None)
 
 
 def test_what_cannot_be_put_back_is_told_with_the_command_that_does(one: Bench) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +119,40 @@ def test_a_command_that_fails_says_what_it_said() -> None:
 def test_a_command_that_is_not_there_says_so() -> None:
     with pytest.raises(SweepError, match="cannot be started"):
         CommandWork(["/nonexistent/program"], {}).prepare()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_what_a_command_started_ends_with_it(tmp_path: Path, *, at_once: bool) -> None:
+    """A shell's child, too: it would go on computing on the GPU."""
+    signals = StopSignals(leave=lambda status: None)
+    pid = tmp_path / "pid"
+    work = CommandWork(["sh", "-c", f"sleep 60 & echo $! > {pid}.part; mv {pid}.part {pid}; wait"], {**os.environ})
+    work.signals = signals
+
+    def stop() -> None:
+        while not pid.exists():
+            time.sleep(0.01)
+        if at_once:
+            work.kill()
+        else:
+            signals.handle(15)
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    with pytest.raises(SweepError):
+        work.prepare()
+    stopper.join()
+    deadline = time.monotonic() + 5
+    while _runs(int(pid.read_text())) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not _runs(int(pid.read_text()))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_command_is_ended_when_the_sweep_is() -> None:

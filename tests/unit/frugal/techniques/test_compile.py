@@ -11,18 +11,22 @@ from typing import Any
 import pytest
 import torch
 import torch._dynamo
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from frugal import registry
 from frugal.composition import Composition
+from frugal.distributed import World
 from frugal.errors import TechniqueError
 from frugal.run import Run
 from frugal.technique import Claim, Stage, Technique
+from frugal.techniques.accumulation import Accumulation
 from frugal.techniques.channels_last import ChannelsLast
 from frugal.techniques.compile import Compile
 from frugal.techniques.distillation import Distillation
+from frugal.trainer import Trainer
 
-from ..builders import config, same, train, weights
+from ..builders import blobs, config, same, train, weights
 from ..toys import NoDropout
 from .resuming import assert_resumes
 
@@ -91,6 +95,24 @@ def test_a_model_in_pieces_is_refused_unless_allowed(tmp_path: Path) -> None:
     train(config(tmp_path / "pieces"), [_Talking(), Compile(backend="eager", fullgraph=False)])
     train(config(tmp_path / "eager"), [_Talking()])
     assert same(weights(tmp_path / "pieces"), weights(tmp_path / "eager"))
+
+
+@pytest.fixture
+def gang(tmp_path: Path) -> Iterator[World]:
+    """The first of two processes, as far as the trainer can tell; the second one's gradients are nowhere."""
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    yield World(size=2)
+    dist.destroy_process_group()
+
+
+def test_the_exchange_of_gradients_stays_outside_of_the_graph(gang: World) -> None:
+    """DistributedDataParallel cannot be compiled in one piece: the model within it is."""
+    techniques: list[list[Technique]] = [
+        [NoDropout()],
+        [NoDropout(), Compile(backend="eager"), Accumulation(micro_batches=3)],
+    ]
+    plain, compiled = (Trainer(config(epochs=1), some, data=blobs(), world=gang).train() for some in techniques)
+    assert compiled.val_loss == pytest.approx(plain.val_loss)
 
 
 def test_hint_layers_are_seen_through_the_graph(tmp_path: Path) -> None:
