@@ -6,11 +6,13 @@ results. Everything else must not.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from frugal.bench.trial import Procedure
 
 Described = dict[str, Any]  # plain values, as JSON has them
+
+LIBRARIES = ("numpy", "scikit-learn", "snntorch", "torchao", "torchvision", "triton")
+"""What techniques, models and kernels come from, beside torch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +94,24 @@ def describe(plan: Plan, procedure: Procedure, meter: Meter, device: torch.devic
         },
         procedure=asdict(procedure),
         hardware={"cpu": cpu_name(), "cores": available_cpus(), "device": device.type, "gpu": gpu},
-        software={"torch": torch.__version__, "python": platform.python_version(), "system": platform.system()},
+        software={
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "system": platform.system(),
+            **versions(LIBRARIES),
+        },
         meter={"measured_by": meter.source, "estimated_by": meter.model},
         commits=() if commit is None else (commit,),
     )
+
+
+def versions(libraries: Iterable[str]) -> dict[str, str]:
+    """Those of ``libraries`` that are installed, and which."""
+    found = {}
+    for name in libraries:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

@@ -6,7 +6,9 @@ import platform
 import subprocess
 from pathlib import Path
 
-from frugal.bench.environment import checkout, cpu_name
+import numpy
+
+from frugal.bench.environment import checkout, cpu_name, versions
 
 WHO = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false"]
 
@@ -45,3 +47,7 @@ def test_the_processor_names_itself(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nmodel name\t: Another\n")
     assert cpu_name(tmp_path / "cpuinfo") == "Some CPU @ 2 GHz"
     assert cpu_name(tmp_path / "nothing") == platform.machine()
+
+
+def test_only_libraries_that_are_installed_have_a_version() -> None:
+    assert versions(["numpy", "no-such-library"]) == {"numpy": numpy.__version__}
