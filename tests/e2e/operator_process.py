@@ -129,6 +129,14 @@ class OperatorProcess:
         """Stop it as a debugger or a frozen machine does; it notices nothing."""
         self._process.send_signal(signal.SIGSTOP)
 
+    def pause_between_steps(self) -> None:
+        """Stop it as `pause` does, but not in the middle of a step; only for `tests.e2e.pausable_loop`."""
+        self._process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        while os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG) is None:
+            assert time.monotonic() < deadline, f"the operator does not stop:\n{self.log_tail()}"
+            time.sleep(0.001)
+
     def wake(self) -> None:
         """Let it go on."""
         self._process.send_signal(signal.SIGCONT)
