@@ -20,6 +20,8 @@ class TrainingResult:
         outcome: ``completed``, or ``interrupted`` when a signal ended it with its work undone.
         stop_reason: Why it ended before its last epoch, in words.
         signal: The signal that interrupted it.
+        parameters: Of the model that was trained, as it was at the end (smaller than at first, if a technique shrank
+            it on the way); what a technique makes of it to be deployed may have others.
         loss: Mean training loss at the end; with accuracy, over the last report interval.
         seconds: Training time over all attempts.
         samples: Examples learned from, over all processes and attempts.

@@ -16,6 +16,7 @@ import torch.distributed as dist
 from frugal.results import TrainingResult
 from frugal.signals import StopSignals
 from frugal.technique import Technique
+from frugal.techniques.compile import Compile
 from tests.unit.frugal.builders import blobs, config, train
 from tests.unit.frugal.toys import Accumulation, NoDropout, Shrink, Smoothing, StopAt, interrupt_at, never
 
@@ -46,6 +47,8 @@ def main(directory: Path) -> None:
     early = StopAt(step=5, rank=1)
     early.act = lambda run: run.request_stop("the second process has seen enough")
     run("early", "early", [early])
+    # Traced whole, as for inductor, but without the minute that its C++ takes.
+    run("compiled", "compiled", [Compile(backend="aot_eager"), NoDropout()])
 
     dist.destroy_process_group()
     (directory / f"rank-{os.environ['RANK']}.json").write_text(json.dumps(results))

@@ -72,3 +72,11 @@ def test_one_process_may_end_the_run_for_all(gang: Gang) -> None:
     assert first["steps"] == second["steps"] == 5
     assert first["outcome"] == second["outcome"] == "completed"
     assert first["stop_reason"] == "the second process has seen enough"
+
+
+def test_a_compiled_gang_learns_what_one_that_is_not_compiled_does(gang: Gang) -> None:
+    plain, compiled = (weights(gang.directory / name) for name in ("plain", "compiled"))
+    assert gang.results[0]["compiled"]["steps"] == gang.results[0]["plain"]["steps"]
+    assert plain.keys() == compiled.keys()
+    for name, weight in plain.items():
+        torch.testing.assert_close(compiled[name], weight, rtol=1e-3, atol=1e-5)

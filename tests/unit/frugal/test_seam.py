@@ -255,3 +255,14 @@ def test_finished_model_is_what_is_judged(tmp_path: Path) -> None:
     assert result.val_accuracy == result.test_accuracy == 0.25
     assert result.best_val_accuracy != 0.25
     assert "1.weight" in newest(tmp_path)["model"]  # checkpoints keep the model in training
+
+
+def test_parameters_are_those_of_the_model_that_was_trained() -> None:
+    class Deployed(Technique):
+        name = "deployed"
+        stage = Stage.PRECISION
+
+        def finish(self, run: Run, model: nn.Module) -> nn.Module:
+            return nn.Sequential(nn.Flatten(), nn.Linear(16, run.data.classes))
+
+    assert train(config(epochs=1), [Deployed()]).parameters == train(config(epochs=1)).parameters != 16 * 4 + 4

@@ -18,7 +18,7 @@ from frugal.bench.power_model import BUSY_WATTS, SOURCE, PowerModel
 from frugal.config import DEFAULT_DATA_DIR, DEVICES, TrainConfig
 from frugal.errors import ConfigError, FrugalError
 from frugal.signals import StopSignals, exit_status
-from frugal.subcommand import FAILED, listening, told
+from frugal.subcommand import FAILED, as_option, listening, told
 
 BASELINE = "baseline"
 DEFAULT_SEEDS = 3
@@ -56,6 +56,15 @@ with --idle-watts-per-core all cores of this container are charged that for all 
 that nobody else uses.
 """
 
+_MEASURING = (
+    "watts_per_core",
+    "idle_watts_per_core",
+    "gpu_watts",
+    "inference_batch",
+    "inference_seconds",
+    "inference_repeats",
+)
+"""What `add_measuring_options` adds: never in a plan, so told as options."""
 _SETTINGS = ("data", "data_dir", "model", "epochs", "batch_size", "lr", "weight_decay", "device", "threads")
 
 
@@ -141,6 +150,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _as_setting(error: ConfigError) -> str:
+    if error.field in _MEASURING:
+        return as_option(error)
     if error.value == "":  # what is missing has no value to show
         return f"{error.field}: {error.remedy}"
     return f"{error.field}={error.value}: {error.remedy}"

@@ -38,6 +38,25 @@ def joules_per_example(trial: Trial) -> float | None:
     return estimate(macs, bytes_moved, TECHNOLOGIES[LOGIC]).joules
 
 
+def arithmetic_joules(trial: Trial) -> float | None:
+    """Of one answer on 45 nm logic, spikes as additions, weights as if they lay where they are used."""
+    return _on_logic(trial, width_bytes=0)
+
+
+def joules_with_a_weight_each(trial: Trial) -> float | None:
+    """The same, where each operation reads its own 32-bit weight from memory on the chip."""
+    return _on_logic(trial, width_bytes=4)
+
+
+def _on_logic(trial: Trial, width_bytes: int) -> float | None:
+    spiking = trial.figures.get("spiking")
+    counts = _macs(trial) if spiking is None else spiking_operations(spiking)
+    if trial.phase is not Phase.INFERENCE or not TECHNOLOGIES[LOGIC].operations.keys() >= counts.keys():
+        return None
+    weighted = sum(count for kind, count in counts.items() if kind != "neuron-update")
+    return estimate(counts, {"sram": weighted * width_bytes}, TECHNOLOGIES[LOGIC]).joules
+
+
 def examples_paid_for(trial: Trial) -> float:
     """What `joules_per_example` is to be multiplied with: a core-set's proxy learns too, before the training begins."""
     if trial.phase is Phase.INFERENCE:
@@ -51,6 +70,9 @@ def _macs(trial: Trial) -> Mapping[str, float]:
         figures = trial.figures["quantization"]
         return {name.replace("_", "-"): _number(value) for name, value in figures.items() if name.startswith("mac_")}
     dtype = trial.figures.get("amp", {}).get("dtype", "fp32")
+    pruned = trial.figures.get("pruning", {})
+    if trial.phase is Phase.INFERENCE and pruned.get("parameters_after") != pruned.get("parameters_before"):
+        dtype = "fp32"  # the smaller model is another one than that which autocast surrounds
     if trial.phase is Phase.TRAINING and "fp8" in trial.figures:  # its deployed model computes in fp32 again
         dtype = "fp8"
     return {f"mac-{dtype}": trial.flops / trial.samples / 2}

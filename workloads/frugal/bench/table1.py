@@ -90,12 +90,17 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Outside:
-    """What something else than the bench's trials found for a row."""
+    """What something else than the bench's trials found for a row.
+
+    Attributes:
+        change: Of accuracy, in percentage points; None where nothing of a model changes.
+    """
 
     name: str
     saving: Interval
     note: str
     verdict: Verdict
+    change: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,7 +275,12 @@ def _phase(row: Row, variant: Variant) -> Phase:
 
 
 def _case(name: str, base: Base, defaults: TrainConfig, phases: tuple[Phase, ...]) -> Case:
-    config = replace(defaults, model=base.model, epochs=defaults.epochs * base.epochs_factor)
+    config = replace(
+        defaults,
+        model=base.model,
+        epochs=defaults.epochs * base.epochs_factor,
+        lr=defaults.lr if base.lr is None else base.lr,
+    )
     return Case(name=name, config=config, techniques=base.techniques, phases=phases)
 
 

@@ -92,6 +92,15 @@ def add_parser(subparsers: Any) -> None:
         metavar="FILE",
         help="what frugal sweep --json wrote, for the row dvfs; may be repeated (recorded ones, simulated)",
     )
+    what.add_argument(
+        "--search",
+        dest="searches",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="report.json of a frugal search architecture, for the row search; may be repeated",
+    )
     add_measuring_options(parser)
     parser.set_defaults(inference_seconds=None)  # the size's, unless one is named
     parser.add_argument_group("results").add_argument(
@@ -127,7 +136,8 @@ def _run(arguments: argparse.Namespace, signals: StopSignals) -> int:
     from frugal.bench.operations import joules_per_example
     from frugal.bench.runner import meter_for, run_plan
     from frugal.bench.table1 import entries
-    from frugal.bench.table1_sources import recorded_sweeps, with_sweeps
+    from frugal.bench.table1_hardware import with_hardware
+    from frugal.bench.table1_sources import read_search, read_sweep, recorded_sweeps, with_searches, with_sweeps
     from frugal.bench.trial import Procedure
 
     device = _device(arguments.device)
@@ -139,11 +149,13 @@ def _run(arguments: argparse.Namespace, signals: StopSignals) -> int:
         seconds=size.inference_seconds if arguments.inference_seconds is None else arguments.inference_seconds,
         repeats=arguments.inference_repeats,
     )
+    sweeps = [read_sweep(path) for path in arguments.sweeps or recorded_sweeps()]
+    searches = [read_search(path) for path in arguments.searches]
     meter = meter_for(plan, power_model(arguments))
     outcome = run_plan(plan, out, meter, procedure=procedure, signals=signals)
     if outcome.trials:
         found = entries(outcome.trials, plan=plan, device=device, count=joules_per_example, rows=rows)
-        found = with_sweeps(found, recorded_sweeps() if arguments.sweeps is None else arguments.sweeps)
+        found = with_hardware(with_searches(with_sweeps(found, sweeps), searches), outcome.trials)
         _show(found, outcome, plan, size, out)
     for failure in outcome.failures:
         sys.stderr.write(f"failed: {failure.case}, seed {failure.seed}: {failure.message}\n")

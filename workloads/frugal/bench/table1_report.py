@@ -149,7 +149,8 @@ def _cells(entry: Entry) -> list[tuple[str, ...]]:
             "",
             NOTHING if row.phase is None else row.phase.value,
             *_savings({one.verdict.kind: one.saving}),
-            *nothing[len(Kind) :],
+            points(one.change),
+            *nothing[len(Kind) + 1 :],
         )
         for one in entry.outside
     ]
@@ -237,6 +238,7 @@ def _row_values(entry: Entry) -> dict[str, Any]:
                 "name": found.name,
                 "note": found.note,
                 "saving_percent": asdict(found.saving),
+                "accuracy_change_points": None if found.change is None else asdict(found.change),
                 "verdict": _verdict_values(found.verdict),
             }
             for found in entry.outside

@@ -1,16 +1,20 @@
-"""Rows of the survey's Table 1 that no trial gives: dynamic voltage and frequency scaling, from recorded sweeps.
+"""Rows of the survey's Table 1 that other commands fill: dynamic voltage and frequency scaling, architecture search.
 
 A sweep measures the same steps at each operating point; the point with the fewest joules is what the technique saves,
-and beside it stands the best one that is not much slower. What must hold: joules of the simulated NVML are shown as
-simulated, never as measured.
+and beside it stands the best one that is not much slower. Of a search only what its finals found counts, on seeds that
+it had not seen. What must hold: joules of the simulated NVML are shown as simulated, and estimated ones as estimated,
+never as measured.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from frugal.bench.comparison import Interval
+from frugal.bench.records import Phase
 from frugal.bench.survey import Source
 from frugal.bench.table1 import Entry, Outside, judge
 from frugal.bench.tables import Kind, percent
@@ -22,35 +26,102 @@ MAX_SLOWDOWN_PERCENT = 10.0
 _BOUNDED = f", at most {MAX_SLOWDOWN_PERCENT:g} % slower"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """What a search's finals say of its winner.
+
+    Attributes:
+        name: Its techniques.
+        by: Which counters, or the model of an estimate.
+    """
+
+    name: str
+    saving: Interval
+    change: Interval
+    measured: bool
+    by: str
+
+
 def recorded_sweeps() -> list[Path]:
     """The sweeps that come with frugal."""
     return sorted(RECORDED.glob("*.json"))
 
 
-def with_sweeps(entries: Sequence[Entry], paths: Sequence[Path]) -> list[Entry]:
-    """``entries``, with what the sweeps in ``paths`` found in the rows that come from one.
-
-    Raises:
-        DataError: A file cannot be read or holds no sweep; the message names it.
-    """
-    if not any(entry.row.source is Source.SWEEP for entry in entries):
-        return list(entries)
-    sweeps = [_read(path) for path in paths]
+def with_sweeps(entries: Sequence[Entry], sweeps: Sequence[SweepResult]) -> list[Entry]:
+    """``entries``, with what the sweeps found in the row that is about them."""
     return [
-        Entry(row=entry.row, lines=entry.lines, outside=tuple(one for it in sweeps for one in _found(entry, it)))
+        replace(entry, outside=(*entry.outside, *(one for sweep in sweeps for one in _found(entry, sweep))))
         if entry.row.source is Source.SWEEP
         else entry
         for entry in entries
     ]
 
 
-def _read(path: Path) -> SweepResult:
+def with_searches(entries: Sequence[Entry], searches: Sequence[Searched]) -> list[Entry]:
+    """``entries``, with what the finals of searches found in the row that is about them."""
+    return [
+        replace(entry, outside=(*entry.outside, *(_searched(entry, one) for one in searches)))
+        if entry.row.source is Source.SEARCH
+        else entry
+        for entry in entries
+    ]
+
+
+def read_search(path: Path) -> Searched:
+    """The winner in a ``report.json`` of `frugal search`.
+
+    Raises:
+        DataError: The file cannot be read, or has no winner; the message names it.
+    """
+    remedy = "name the report.json of a frugal search whose finals had a winner"
     try:
-        return SweepResult.from_json(path.read_text(encoding="utf-8"))
+        report = json.loads(path.read_text(encoding="utf-8"))
+        best = report["best"]
+        if best is None or report["phase"] != Phase.INFERENCE:
+            what = "it has no winner" if best is None else "it is about training, the row about inference"
+            raise DataError(f"--search {path}: {what}; {remedy}")
+        return Searched(
+            name=f"{' + '.join(best['tried']['design'])}, the best of {report['tried']}",
+            saving=Interval(**best["saving"]),
+            change=Interval(**best["accuracy_change_points"]),
+            measured=best["measured"],
+            by=best["by"],
+        )
+    except OSError as error:
+        raise DataError(f"--search {path}: {error.strerror}; {remedy}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"--search {path}: not the report of a search ({error}); {remedy}") from error
+
+
+def read_sweep(path: Path) -> SweepResult:
+    """What ``frugal sweep --json`` wrote.
+
+    Raises:
+        DataError: The file cannot be read, or holds no sweep or an aborted one; the message names it.
+    """
+    try:
+        sweep = SweepResult.from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"--sweep {path}: {error.strerror}; name a file that frugal sweep --json wrote") from error
     except DataError as error:
         raise DataError(f"--sweep {path}: {error}") from error
+    if not sweep.complete:
+        raise DataError(
+            f"--sweep {path}: the sweep was aborted: its best point may be one that it never came to; sweep again"
+        )
+    return sweep
+
+
+def _searched(entry: Entry, one: Searched) -> Outside:
+    by_time = one.by.startswith("CPU time")
+    kind = Kind.MEASURED if one.measured else Kind.TIME if by_time else Kind.OPERATIONS
+    return Outside(
+        name=one.name,
+        saving=one.saving,
+        note=f"{one.by}; finals of the search on {one.saving.n} seeds that it had not seen",
+        verdict=judge(entry.row, kind, one.saving, one.change),
+        change=one.change,
+    )
 
 
 def _found(entry: Entry, sweep: SweepResult) -> list[Outside]:

@@ -27,6 +27,9 @@ OUTSIDE = ("in-memory", "nvm-read", "dram")
 """Where a technology keeps weights, the first that it has; without any they are on the chip and their way is free."""
 WEIGHTS = ("outside", "sram", "free")
 REFLECTED = ("spiking", "pruning")
+IN_RESULT = ("model", "data", "shape", "classes")
+"""Options that ``--result`` answers itself."""
+CLASSES = 10
 
 _DESCRIPTION = """\
 Estimate the energy of one inference on kinds of hardware: the model's operations and the bytes of its weights, times
@@ -78,16 +81,17 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_argument_group("which model")
-    what.add_argument("--model", default=defaults.model, metavar="NAME", help="as for frugal train (%(default)s)")
-    what.add_argument("--data", default=defaults.data, metavar="NAME", help="whose inputs it takes (%(default)s)")
+    # None where nothing was given: --result refuses what was.
+    what.add_argument("--model", metavar="NAME", help=f"as for frugal train ({defaults.model})")
+    what.add_argument("--data", metavar="NAME", help=f"whose inputs it takes ({defaults.data})")
     what.add_argument("--data-dir", type=Path, default=DEFAULT_DATA_DIR, metavar="DIR", help="(%(default)s)")
     what.add_argument("--shape", metavar="CxHxW", help="of an input, instead of a data set's: 3x32x32")
-    what.add_argument("--classes", type=int, default=10, metavar="N", help="with --shape (%(default)s)")
+    what.add_argument("--classes", type=int, metavar="N", help=f"with --shape ({CLASSES})")
     what.add_argument(
         "--result",
         metavar="FILE",
         help="the line of JSON that frugal train ended with (- for standard input): its model, pruned or spiking as "
-        "its figures say, beside the dense one",
+        "its figures say, beside the dense one; instead of the options above but --data-dir",
     )
     how = parser.add_argument_group("how it runs")
     how.add_argument("--precision", default="fp32", choices=list(WIDTH_BYTES), help="of the dense model (%(default)s)")
@@ -191,8 +195,13 @@ def _cases(arguments: argparse.Namespace) -> list[Case]:
     if arguments.batch < 1:
         raise ConfigError("batch", arguments.batch, "use a whole number of at least 1")
     if arguments.result is not None:
+        for field in IN_RESULT:
+            given = getattr(arguments, field)
+            if given is not None:
+                raise ConfigError(field, given, f"--result has its own: leave out --{field}, or leave out --result")
         return _cases_of_result(arguments)
-    return [_dense(arguments, arguments.model, arguments.data)]
+    defaults = TrainConfig()
+    return [_dense(arguments, arguments.model or defaults.model, arguments.data or defaults.data)]
 
 
 def _dense(arguments: argparse.Namespace, name: str, data: str) -> Case:
@@ -221,10 +230,11 @@ def _inputs(arguments: argparse.Namespace, data: str) -> tuple[tuple[int, int, i
     parts = arguments.shape.split("x")
     if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise ConfigError("shape", arguments.shape, "write channels, height and width: 3x32x32")
-    if arguments.classes < 1:
-        raise ConfigError("classes", arguments.classes, "use a whole number of at least 1")
+    classes = CLASSES if arguments.classes is None else arguments.classes
+    if classes < 1:
+        raise ConfigError("classes", classes, "use a whole number of at least 1")
     channels, height, width = map(int, parts)
-    return (channels, height, width), arguments.classes
+    return (channels, height, width), classes
 
 
 def _cases_of_result(arguments: argparse.Namespace) -> list[Case]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ def _record(arguments: argparse.Namespace) -> int:
             accuracy = max(standing.newest.columns["val_accuracy"])
             bar.done(f"draw {standing.newest.draw.index}: accuracy {accuracy:.3f}")
 
+    cut_off: recorder.CutOff | None = None
     signals = StopSignals()
     signals.install()
     try:
@@ -87,10 +89,15 @@ def _record(arguments: argparse.Namespace) -> int:
             tell=tell,
             stop=lambda: signals.requested is not None,
         )
+    except recorder.CutOff as error:
+        cut_off = error
     finally:
         signals.restore()
         if bar is not None:
             bar.close()
+    if cut_off is not None:  # told here: the bar has left the terminal's line
+        sys.stderr.write(f"frugal curves: {cut_off}\n")
+        return exit_status(signals.requested or signal.SIGTERM)
     sys.stderr.write(f"{standing.done}/{standing.wanted} trainings are kept\n")
     if signals.requested is not None and standing.done < standing.wanted:
         return exit_status(signals.requested)

@@ -51,6 +51,10 @@ class Standing:
     seconds_left: float | None
 
 
+class CutOff(FrugalError):
+    """The wish to stop reached the processes that train, too."""
+
+
 def record(
     path: Path,
     ranges: Ranges,
@@ -75,6 +79,7 @@ def record(
         stop: Asked now and then; what is under way is brought to its end and kept.
 
     Raises:
+        CutOff: What asked to stop ended the processes that train, too.
         DataError: The file is of other ranges, somebody else writes to it, or no data set of the ranges is installed.
         FrugalError: A training cannot be done as drawn.
     """
@@ -166,24 +171,29 @@ def _trained(
             yield train(draw, data_dir, device)
         return
     waiting, running = iter(draws), set[Future[Curve]]()
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_worker) as pool:
-        while True:
-            if not stop():
-                running |= {pool.submit(train, draw, data_dir, device) for draw in islice(waiting, jobs - len(running))}
-            if not running:
-                return
-            done, running = wait(running, timeout=STOP_SECONDS, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield _curve(future)
-
-
-def _curve(future: Future[Curve]) -> Curve:
     try:
-        return future.result()
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_worker) as pool:
+            while True:
+                if not stop():
+                    more = islice(waiting, jobs - len(running))
+                    running |= {pool.submit(train, draw, data_dir, device) for draw in more}
+                if not running:
+                    return
+                done, running = wait(running, timeout=STOP_SECONDS, return_when=FIRST_COMPLETED)
+                for future in sorted(done, key=_failed):
+                    yield future.result()
     except BrokenProcessPool as error:
-        raise FrugalError(
-            "a process that trained was killed (is memory short?): what was recorded is kept, the same command goes on"
-        ) from error
+        kept = "what was recorded is kept, the same command goes on"
+        if stop():
+            raise CutOff(
+                f"stopped, and the trainings under way were cut off, since their processes got the signal, too: {kept}"
+            ) from error
+        raise FrugalError(f"a process that trained was killed (is memory short?): {kept}") from error
+
+
+def _failed(future: Future[Curve]) -> bool:
+    """What is done is kept before what is not ends the recording."""
+    return future.exception() is not None
 
 
 def _worker() -> None:

@@ -23,7 +23,7 @@ from frugal.costs.estimate import Estimate, estimate
 from frugal.costs.technology import Technology
 from frugal.data import DataSplits
 from frugal.distributed import World, choose_device
-from frugal.errors import ConfigError
+from frugal.errors import ConfigError, TechniqueError
 from frugal.run import Run
 from frugal.search.space import Design, specs
 from frugal.search.study import Score
@@ -93,12 +93,15 @@ class BenchObjective:
         """Put the design together as a trainer does, up to its first step, on a few examples.
 
         Techniques refuse what they cannot work with when they are composed, get the model, or start: all before
-        training. Teachers learn for one epoch of the few examples.
+        training. Teachers learn for one epoch of the few examples. No techniques at all are refused too: plain
+        training has its score already, as the baseline.
 
         Raises:
-            TechniqueError: The techniques cannot be combined.
+            TechniqueError: The techniques cannot be combined, or there are none.
             ConfigError: One of them cannot work with these settings.
         """
+        if not design:
+            raise TechniqueError("no technique is chosen: plain training is scored once, as the baseline")
         techniques = Composition([registry.create(spec) for spec in specs(design, 1)])
         techniques.check(self.config)
         train, held_out = self.data.train, self.data.validation

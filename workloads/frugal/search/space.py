@@ -2,7 +2,8 @@
 
 An architecture is drawn layer by layer, widths as powers of two. A stack takes one choice, which may be none, from each
 slot; what a slot offers depends on the phase that shall become cheap, and on the techniques that are installed. Choices
-of different slots may exclude each other: nothing here knows that, since techniques do (`BenchObjective.check`).
+of different slots may exclude each other, and all slots may stay empty: nothing here knows what cannot be tried
+(`BenchObjective.check` does).
 """
 
 from __future__ import annotations
@@ -113,6 +114,8 @@ _ARCHITECTURES = (
     "architecture,kind=cnn,widths=16-32-64,strides=2-2-1,separable=true",
     "architecture,kind=mlp,widths=32",
     "architecture,kind=mlp,widths=64-32",
+    "architecture,kind=mlp,widths=128-64",
+    "architecture,kind=mlp,widths=256-128",
 )
 _PRUNING = tuple(f"pruning,structure=channels,sparsity={share},begin=0.1,end=0.6" for share in ("0.3", "0.5", "0.7"))
 _ACTIVATION = ("activation,kind=leaky-relu", "activation,kind=hardswish")
@@ -144,8 +147,8 @@ def stack_space(
         "activation": _ACTIVATION,
         "pruning": _PRUNING,
         "distillation": (
-            f"distillation,teacher={model},teacher_epochs={EPOCHS},weight=0.5",
-            f"distillation,teacher={model},teacher_epochs={EPOCHS},weight=0.9",
+            f"distillation,teacher={model},teacher_epochs={EPOCHS},weight=0.5,temperature=2",
+            f"distillation,teacher={model},teacher_epochs={EPOCHS},weight=0.9,temperature=4",
         ),
         "quantization": _SIXTEEN_BITS if gpu else _EIGHT_BITS,
         "channels-last": ("channels-last",),

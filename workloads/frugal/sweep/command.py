@@ -13,7 +13,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +80,7 @@ def add_parser(subparsers: Any) -> None:
     out.add_argument(
         "--max-slowdown", type=float, default=10.0, metavar="PERCENT", help="to advise within (%(default)s)"
     )
-    out.add_argument("--json", type=Path, metavar="FILE", help="all measurements")
+    out.add_argument("--json", type=Path, metavar="FILE", help="all measurements, written as they are made")
     out.add_argument("--profile", type=Path, metavar="FILE", help="an EnergyProfile for Ballast, as YAML")
     out.add_argument("--profile-key", metavar="KEY", help="its profileKey (DATA-MODEL-bsN)")
 
@@ -132,14 +131,26 @@ def _sweep(arguments: argparse.Namespace, signals: _Signals) -> int:
     sys.stderr.write(f"if this process is killed, put the GPU back with: {by_hand}\n")
 
     from frugal.bench.bar import Bar
+    from frugal.sweep.keeping import KeptResult
     from frugal.sweep.report import report
     from frugal.sweep.result import SweepResult
     from frugal.sweep.sweeping import Measurement, sweep
 
     work, described = _work(arguments, gpu, signals)
+    empty = SweepResult(
+        gpu_model=gpu.name,
+        simulated=gpu.simulated,
+        work=described,
+        measured_at="",
+        highest_clock_mhz=highest_clock_mhz,
+        points=points,
+        measurements=[],
+    )
+    kept = KeptResult(empty, arguments.json)
     bar = Bar(len(points) * arguments.rounds)
 
     def tell(one: Measurement) -> None:
+        kept.add(one)
         bar.done(f"{one.point}: {one.steps / one.seconds:.4g} steps/s, {one.joules / one.seconds:.0f} W")
 
     try:
@@ -153,22 +164,18 @@ def _sweep(arguments: argparse.Namespace, signals: _Signals) -> int:
             shared=arguments.shared,
             tell=tell,
         )
+    except BaseException:
+        if kept.kept:
+            bar.note(f"{kept.kept} measurements are kept in {arguments.json}")
+        raise
     finally:
         bar.close()
     sys.stderr.write(f"the GPU is as it was found: {settings.board.baseline}\n")
-    result = SweepResult(
-        gpu_model=gpu.name,
-        simulated=gpu.simulated,
-        work=described,
-        measured_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        highest_clock_mhz=highest_clock_mhz,
-        points=points,
-        measurements=measurements,
-    )
+    result = kept.end(measurements)
     sys.stdout.write(report(result, arguments.max_slowdown))  # first: files may fail to be written
     sys.stdout.flush()
     if arguments.json is not None:
-        arguments.json.write_text(result.to_json())
+        kept.write(result)
     if arguments.profile is not None:
         arguments.profile.write_text(profile.to_yaml(result, key))
     return 0
@@ -183,7 +190,7 @@ def _work(arguments: argparse.Namespace, gpu: Gpu, signals: _Signals) -> tuple[W
         command = CommandWork(arguments.work, dict(os.environ), arguments.steps, signals.stop)
         signals.end_work = command.kill
         return command, f"command {' '.join(arguments.work)}"
-    from frugal.sweep.training import Training
+    from frugal.sweep.training import VALIDATED, Training
 
     config = TrainConfig(
         data=arguments.data,
@@ -196,7 +203,10 @@ def _work(arguments: argparse.Namespace, gpu: Gpu, signals: _Signals) -> tuple[W
         report_every=_EPOCHS,
     )
     training = Training(config, arguments.techniques, signals.stop)
-    described = f"frugal training of {config.model} on {config.data}, batch size {config.batch_size}"
+    described = (
+        f"frugal training of {config.model} on {config.data}, batch size {config.batch_size}, validated on"
+        f" {VALIDATED} examples"
+    )
     if arguments.techniques:
         described += f", with {', '.join(arguments.techniques)}"
     return TrainingWork(training, arguments.seconds, arguments.settle_seconds), described

@@ -52,6 +52,8 @@ class SweepResult:
         highest_clock_mhz: That the GPU knows; None if it does not tell.
         points: The baseline first.
         measurements: All of them, in the order in which they were made.
+        complete: False while the sweep goes on, and for ever if it was aborted; then ``points`` are those that can be
+            compared so far.
     """
 
     gpu_model: str
@@ -61,6 +63,7 @@ class SweepResult:
     highest_clock_mhz: int | None
     points: Sequence[OperatingPoint]
     measurements: Sequence[Measurement]
+    complete: bool = True
 
     @property
     def baseline(self) -> OperatingPoint:

@@ -205,7 +205,10 @@ class TrainingWork:
 
         self.train(step)
         if len(marks) < 2:
-            raise SweepError(f"the training took {len(marks)} steps in {self.clock() - began:.1f} s: use more --epochs")
+            raise SweepError(
+                f"the training took {len(marks)} steps in {self.clock() - began:.1f} s: "
+                "take more --seconds or a smaller --batch-size"
+            )
         rate = (len(marks) - 1) / (marks[-1] - marks[0])
         self._first = max(1, math.ceil(rate * self.settle_seconds))
         self._last = self._first + max(1, math.ceil(rate * self.seconds))

@@ -8,7 +8,8 @@ layer of the teacher, as in FitNets (Romero et al., 2015), here at the same time
     hint = |projection(student's features) - teacher's features|^2 / |teacher's features|^2
 
 What must hold: the teacher never changes; the projection is trained by an optimizer of its own and is no part of the
-model, so neither checkpoints of the model nor what is deployed hold any of it.
+model, so neither checkpoints of the model nor what is deployed hold any of it. Nor does a loss scaler, which scales the
+gradients of the model's parameters back and nobody else's: a hint is refused beside one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from frugal.data import DataSplits
 from frugal.errors import TechniqueError
 from frugal.evaluation import evaluate_deployed
 from frugal.methods import teachers
@@ -40,7 +42,7 @@ class Distillation(Technique):
         teacher_epochs: Passes over the data for a teacher trained in this run.
         temperature: How much the answers are softened; 1 leaves them as they are.
         weight: Share of the teacher's answers in the loss; the labels have the rest. 0 leaves answers out.
-        hint_weight: Weight of the hint; 0 leaves it out.
+        hint_weight: Weight of the hint; 0 leaves it out, as amp,dtype=fp16 demands.
         student_layer: The student's layer that gets the hint, by its name in the model; by default what goes into its
             last linear layer.
         teacher_layer: The teacher's layer that gives it, likewise.
@@ -72,6 +74,16 @@ class Distillation(Technique):
             raise TechniqueError(f"distillation: hint_weight={self.hint_weight}: use 0 or a positive number")
         if self.weight == self.hint_weight == 0:
             raise TechniqueError("distillation: weight=0: nothing is distilled: set weight or hint_weight above 0")
+
+    def prepare_data(self, run: Run, data: DataSplits) -> DataSplits:
+        """The first hook that sees the other techniques: refuse a loss scaler before a teacher is trained."""
+        scaled = any(other.name == "amp" and other.options().get("dtype") == "fp16" for other in run.techniques)
+        if self.hint_weight > 0 and scaled:
+            raise TechniqueError(
+                f"distillation: hint_weight={self.hint_weight} cannot be combined with amp,dtype=fp16, whose loss "
+                "scaling would reach the hint's own optimizer: use hint_weight=0, or amp,dtype=bf16"
+            )
+        return data
 
     def build_model(self, run: Run, model: nn.Module) -> nn.Module:
         """Gets the teacher; the student stays as it is."""
@@ -191,7 +203,7 @@ class _Hint:
                 parameter.grad.copy_(run.world.sum(parameter.grad) / run.world.size)
 
     def learn(self) -> None:
-        """One step, unless a loss scaler let the gradients overflow: the model then skips it as well."""
+        """One step, unless gradients overflowed, which the projection would never recover from."""
         gradients = [p.grad for p in self._projection.parameters() if p.grad is not None]
         if all(bool(gradient.isfinite().all()) for gradient in gradients):
             self._optimizer.step()

@@ -48,7 +48,11 @@ class EarlyStopping(Technique):
         metric: val_loss, or val_accuracy (which gets better upwards).
         patience: Evaluations in a row, one an epoch, that may pass without a better value.
         min_delta: By more than how much a value must beat the best to count as better, in the metric's unit.
-        restore_best: End with the weights of the best evaluation, also if the last epoch is reached.
+        restore_best: End with the weights of the best evaluation, also if the last epoch is reached. They are taken,
+            and put back, in this technique's turn of `after_epoch`: what another one of stage CONTROL, named later,
+            changes in its turn is not in what was kept. Its last change stands if its turn comes after the restoring,
+            and is lost if it was that one which ended the run. Name it first, and what is kept has its change,
+            which the evaluation had not seen; the finished model is judged anew in any case.
         to: Who decides: trainer or operator.
     """
 

@@ -1,9 +1,10 @@
 """MixUp and CutMix: learn from mixtures of two examples, with targets that say how much of each there is.
 
-Partners come from the same batch. Both are one formula, own · share + partner · (1 - share), where the share is one
-number for all pixels (MixUp) or 0 within a box and 1 around it (CutMix); a target's share is the mean of its pixels'
-shares, hence exactly the area that is left. Draws are made on the CPU, a few numbers an example; mixing is vectorised
-on the batch's device and never waits for it.
+Partners come from the same batch; in a gang, from the process's own share of it, so that nothing is exchanged: there
+are fewer to choose from, and an example alone in its process is mixed with itself. Both are one formula,
+own · share + partner · (1 - share), where the share is one number for all pixels (MixUp) or 0 within a box and 1 around
+it (CutMix); a target's share is the mean of its pixels' shares, hence exactly the area that is left. Draws are made on
+the CPU, a few numbers an example; mixing is vectorised on the batch's device and never waits for it.
 
 Sources: Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018; Yun et al., "CutMix", 2019.
 """
@@ -29,7 +30,7 @@ from frugal.technique import Batch, Stage, Technique, Value
 
 @dataclass
 class MixUp(Technique):
-    """Mixes each example with another of its batch.
+    """Mixes each example with another of its batch, or of its process's share of the batch in a gang.
 
     Attributes:
         alpha: MixUp's shares are drawn from Beta(alpha, alpha); 0 switches it off.

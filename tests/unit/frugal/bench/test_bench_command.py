@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -75,8 +76,8 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, capsys: pytes
         (["plan.toml", "--case", "amp"], 2, "--case does not go with it"),
         (["plan.toml"], 2, "plan=plan.toml: cannot be read"),
         (["--case", "amp", "--out", "/dev/null/x"], 1, "name a folder that can be written to"),
-        (["--case", "amp", "--out", "x", "--watts-per-core", "0"], 2, "watts_per_core=0.0: use a positive number"),
-        (["--case", "amp", "--out", "x", "--inference-batch", "0"], 2, "inference_batch=0: use a whole number"),
+        (["--case", "amp", "--out", "x", "--watts-per-core", "0"], 2, "error: --watts-per-core 0.0: use a positive"),
+        (["--case", "amp", "--out", "x", "--inference-batch", "0"], 2, "error: --inference-batch 0: use a whole"),
     ],
 )
 def test_mistakes_end_in_one_line_that_helps(
@@ -93,6 +94,12 @@ def test_mistakes_end_in_one_line_that_helps(
     assert output.out == ""
     assert complaint in output.err.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_that_is_no_setting_of_a_plan_is_told_as_an_option() -> None:
+    parser = argparse.ArgumentParser()
+    command.add_measuring_options(parser)
+    assert sorted(vars(parser.parse_args([]))) == sorted(command._MEASURING)
 
 
 def test_a_dry_run_checks_and_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

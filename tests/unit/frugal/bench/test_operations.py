@@ -43,6 +43,18 @@ def test_a_precision_without_a_published_figure_is_not_guessed() -> None:
     assert joules_per_example(replace(trial("fp16"), figures={"amp": {"dtype": "fp16"}})) is not None
 
 
+def test_a_model_that_became_smaller_answers_in_full_precision_whatever_it_learned_in() -> None:
+    figures: dict[str, dict[str, Value]] = {
+        "amp": {"dtype": "fp16"},
+        "pruning": {"parameters_before": 100, "parameters_after": 50},
+    }
+    smaller = replace(trial("amp and pruning", samples=10, flops=10 * 2000.0, size=500), figures=figures)
+    assert joules_per_example(smaller) == pytest.approx(1000 * _MAC + 500 * _BYTE)
+    same = replace(smaller, figures={**figures, "pruning": {"parameters_before": 100, "parameters_after": 100}})
+    fp16 = _LOGIC.operations["mac-fp16"].picojoules * 1e-12
+    assert joules_per_example(same) == pytest.approx(1000 * fp16 + 500 * _BYTE)
+
+
 def test_spikes_are_priced_as_a_neuromorphic_chip_has_them_and_their_training_not_at_all() -> None:
     counts: dict[str, Value] = {
         "first_layer_macs": 100,

@@ -14,9 +14,7 @@ from frugal.bench.environment import Environment
 from frugal.bench.records import Trial
 from frugal.bench.table1 import Entry, case_name, entries, make_plan
 from frugal.bench.table1_report import Header, to_json, to_text
-from frugal.bench.table1_sources import recorded_sweeps, with_sweeps
 from frugal.config import TrainConfig
-from frugal.errors import DataError
 from tests.unit.frugal.bench.made_up import trial
 
 _ROWS = [row for row in survey.ROWS if row.key in ("pruning", "dvfs", "scheduling")]
@@ -88,20 +86,6 @@ def test_the_header_names_machine_commit_versions_seeds_and_both_models() -> Non
         assert part in text
     assert "nothing: this machine has no energy counter" in text
     assert "made-up picojoules" in text
-
-
-def test_recorded_sweeps_fill_their_row_and_are_marked_simulated() -> None:
-    entry = next(entry for entry in with_sweeps(_entries(), recorded_sweeps()) if entry.row.key == "dvfs")
-    assert entry.outside
-    assert {found.verdict.kind.value for found in entry.outside} == {"simulated NVML"}
-    assert "simulated" in to_text([entry], _HEADER).split("Against claims")[1]
-
-
-def test_a_file_that_is_no_sweep_is_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "other.json"
-    path.write_text("{}")
-    with pytest.raises(DataError, match=r"--sweep .*other\.json"):
-        with_sweeps(_entries(), [path])
 
 
 def test_json_has_the_same_figures_as_values() -> None:

@@ -108,6 +108,19 @@ def test_the_table_says_that_nothing_is_measured_and_what_is_saved(
     assert TECHNOLOGIES["45nm"].remarks in table
 
 
+@pytest.mark.parametrize("given", [("--model", "cnn"), ("--data", "digits"), ("--shape", "1x4x4"), ("--classes", "10")])
+def test_what_a_result_says_itself_is_refused_beside_it(
+    capsys: pytest.CaptureFixture[str], result: Path, given: tuple[str, str]
+) -> None:
+    """Also where it is what the default would be: it would be ignored."""
+    assert run("--result", str(result), *given) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    option, value = given
+    remedy = f"--result has its own: leave out {option}, or leave out --result"
+    assert captured.err == f"frugal estimate: error: {option} {value}: {remedy}\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [

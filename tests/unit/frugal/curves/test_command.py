@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,17 @@ def test_an_empty_recording_can_be_shown(tmp_path: Path, capsys: pytest.CaptureF
     recording.append(path, curve(0))
     assert frugal("show", path) == 0
     assert "1 trainings" in capsys.readouterr().out
+
+
+def test_a_recording_that_was_cut_off_ends_as_by_its_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cut_off(*arguments: object, **options: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        raise recorder.CutOff("stopped, and so were the others")
+
+    monkeypatch.setattr(recorder, "record", cut_off)
+    (tmp_path / "ranges.toml").write_text(SMALL)
+    words = ("--count", 2, "--jobs", 2, "--ranges", tmp_path / "ranges.toml", "--data-dir", tmp_path)
+    assert frugal("record", "--out", tmp_path / "x", *words) == 143
+    assert capsys.readouterr().err == "frugal curves: stopped, and so were the others\n"

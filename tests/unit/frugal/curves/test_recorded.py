@@ -45,3 +45,9 @@ def test_trainings_of_every_course_are_in_it() -> None:
 
 def test_no_estimate_is_called_a_measurement() -> None:
     assert all(one.measured == one.joules_by.startswith(("nvml", "rapl")) for one in recording.read(RECORDED).curves)
+
+
+def test_as_many_convolutional_networks_never_learn_as_the_guide_says() -> None:
+    """Whoever judges a rule by all trainings should know."""
+    courses = Counter(course(one) for one in recording.read(RECORDED).curves if one.draw.text("model") == "cnn")
+    assert (courses[Course.NEVER_LEARNED], courses[Course.DIVERGED], courses.total()) == (58, 4, 145)

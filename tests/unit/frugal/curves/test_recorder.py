@@ -10,10 +10,10 @@ import pytest
 
 from frugal.curves import recorder, recording
 from frugal.curves.ranges import parse
-from frugal.curves.recorder import Standing, record
+from frugal.curves.recorder import CutOff, Standing, record
 from frugal.curves.recording import Curve
 from frugal.errors import DataError, FrugalError
-from tests.unit.frugal.curves.builders import SMALL, small
+from tests.unit.frugal.curves.builders import SMALL, curve, small
 
 NOWHERE = Path("/nonexistent")
 LOSSES = ("train_loss", "val_loss", "val_accuracy")
@@ -49,11 +49,53 @@ def test_two_processes_record_what_one_does(tmp_path: Path) -> None:
     assert losses(one) == losses(two)
 
 
-def test_a_process_that_is_killed_ends_the_recording_with_a_word() -> None:
-    future: Future[Curve] = Future()
-    future.set_exception(BrokenProcessPool())
-    with pytest.raises(FrugalError, match="the same command goes on"):
-        recorder._curve(future)
+class Broken:
+    """A pool whose processes die in their first training; the first training of all was just done."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        self.submitted = 0
+
+    def __enter__(self) -> Broken:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        """Nothing runs."""
+
+    def submit(self, *args: object) -> Future[Curve]:
+        future: Future[Curve] = Future()
+        if self.submitted:
+            future.set_exception(BrokenProcessPool())
+        else:
+            future.set_result(curve(0))
+        self.submitted += 1
+        return future
+
+
+def broken(path: Path, *stops: bool) -> None:
+    wishes = iter(stops)
+    record(path, small(), count=3, jobs=3, data_dir=NOWHERE, stop=lambda: next(wishes))
+
+
+def test_a_process_that_is_killed_is_told_as_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "ProcessPoolExecutor", Broken)
+    with pytest.raises(FrugalError, match=r"memory short.*the same command goes on") as raised:
+        broken(tmp_path / "curves.gz", False, False)
+    assert not isinstance(raised.value, CutOff)
+
+
+def test_processes_that_a_wish_to_stop_ended_too_are_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal sends Ctrl-C to all of them."""
+    monkeypatch.setattr(recorder, "ProcessPoolExecutor", Broken)
+    with pytest.raises(CutOff, match=r"^stopped.*the same command goes on") as raised:
+        broken(tmp_path / "curves.gz", False, True)
+    assert "memory" not in str(raised.value)
+
+
+def test_what_was_done_when_a_process_was_killed_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "ProcessPoolExecutor", Broken)
+    with pytest.raises(FrugalError):
+        broken(tmp_path / "curves.gz", False, False)
+    assert len(recording.read(tmp_path / "curves.gz").curves) == 1
 
 
 def test_draws_of_a_set_that_is_not_installed_are_left_out_by_their_parameters(tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ def test_stack_search_tries_techniques_and_estimates_by_time(
     [
         (("architecture", "--kinds", "rnn"), "--kinds rnn: use cnn or mlp"),
         (("architecture", "--trials", "0"), "--trials 0: use a whole number of at least 1"),
+        (("architecture", "--inference-batch", "0"), "--inference-batch 0: use a whole number of at least 1"),
         (("architecture", "--minutes", "0"), "--minutes 0.0: use a positive number"),
         (("architecture", "--energy", "abacus"), "--energy abacus: use one of 45nm"),
         (("architecture", "--energy", "loihi"), "--energy loihi: it has no figure for mac-fp32"),

@@ -106,6 +106,7 @@ def test_a_technology_without_float_arithmetic_is_refused() -> None:
     ("design", "reason"),
     [
         (("coreset,method=random", "infobatch"), "both decide the examples"),
+        ((), "no technique is chosen: plain training is scored once, as the baseline"),
         (("channels-last",), "no convolutions"),
         (("infobatch",), "annealing"),
         (("architecture,kind=cnn,widths=8-8,separable=true", "pruning,structure=channels"), "has groups"),
@@ -122,13 +123,23 @@ def test_a_design_that_is_refused_is_known_before_it_is_trained(
 @pytest.mark.parametrize(
     "design",
     [
-        (),
+        ("activation,kind=hardswish",),
         ("architecture,kind=cnn,widths=8-8", "channels-last", "quantization,kind=qat"),
         ("distillation,teacher=mlp,teacher_epochs={epochs}", "pruning,structure=channels,sparsity=0.7"),
     ],
 )
 def test_a_design_that_can_be_trained_passes_the_check(design: tuple[str, ...]) -> None:
     objective(Fixed(joules=1.0)).check(design)
+
+
+def test_plain_training_uses_up_no_trial(tmp_path: Path) -> None:
+    search = Search(tmp_path, StackSpace(slots={"one": ["", "activation,kind=hardswish"]}), settings={})
+    score = objective(Fixed(joules=1.0))
+    assert search.run(score, Limits(trials=2), StopSignals(), check=score.check) == "exhausted"
+    assert [one.design for one in search.tried()] == [("activation,kind=hardswish",)]
+    (refused,) = search.refused()
+    assert (refused.design, refused.score) == ((), None)
+    assert (refused.infeasible or "").startswith("no technique is chosen")
 
 
 def test_what_techniques_refuse_is_recorded_and_never_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

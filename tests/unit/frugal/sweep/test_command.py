@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from frugal.sweep import command
+from frugal.sweep.errors import SweepError
+from frugal.sweep.result import SweepResult
 from tests.nvmlsim.boards import A40, A100
 from tests.nvmlsim.faults import Fault
 from tests.nvmlsim.simulator import Load
@@ -27,7 +29,7 @@ def one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         yield made
 
 
-def frugal(*words: str | Path) -> int:
+def frugal(*words: str | int | Path) -> int:
     parser = argparse.ArgumentParser(prog="frugal")
     command.add_parser(parser.add_subparsers(dest="command", required=True))
     return command.run(parser.parse_args(["sweep", *map(str, words)]))
@@ -99,6 +101,42 @@ def test_nohup_is_respected(before: signal.Handlers, *, handled: bool) -> None:
         assert signal.getsignal(signal.SIGHUP) is before
     finally:
         signal.signal(signal.SIGHUP, kept)
+
+
+@only_root
+def test_what_was_measured_outlives_an_error(
+    one: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After each measurement the file is a whole result, of the points that can be compared by then."""
+    path = tmp_path / "x.json"
+    work, seen = one.work(), list[SweepResult]()
+
+    def disturb() -> None:
+        if path.exists():
+            seen.append(SweepResult.from_json(path.read_text()))
+            if len(seen) == 4:
+                raise SweepError("the driver is gone")
+
+    work.disturb = disturb
+    monkeypatch.setattr(command, "_work", lambda *arguments: (work, "a test"))
+    assert frugal("--points", "power:3", "--rounds", 2, "--json", path) == 1
+    assert [len(result.measurements) for result in seen] == [1, 2, 3, 4]
+    assert not any(result.complete for result in seen)
+    assert len(seen[-1].results()) == 3
+    assert {one.point for one in SweepResult.from_json(path.read_text()).results()} == set(seen[-1].points)
+    assert f"4 measurements are kept in {path}\n" in capsys.readouterr().err
+    assert [one.name for one in tmp_path.glob("*x.json*")] == ["x.json"]
+
+
+@only_root
+def test_a_sweep_that_came_to_its_end_is_kept_whole(
+    one: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.json"
+    monkeypatch.setattr(command, "_work", lambda *arguments: (one.work(), "a test"))
+    assert frugal("--points", "power:3", "--rounds", 2, "--json", path) == 0
+    result = SweepResult.from_json(path.read_text())
+    assert (result.complete, len(result.points), len(result.measurements)) == (True, 3, 6)
 
 
 def test_a_second_signal_puts_back_ends_the_work_and_leaves(monkeypatch: pytest.MonkeyPatch) -> None:

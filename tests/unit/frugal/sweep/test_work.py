@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from frugal.data import Examples
+from frugal.evaluation import evaluate
+from frugal.run import Run
 from frugal.signals import StopSignals
 from frugal.sweep.errors import Interrupted, SweepError
-from frugal.sweep.training import Training
+from frugal.sweep.training import VALIDATED, Training
 from frugal.sweep.work import CommandWork, StepProbe, TrainingWork, Window
+from frugal.technique import Evaluation
 from tests.unit.frugal.builders import config
 
 
@@ -162,3 +166,18 @@ def test_a_command_is_ended_when_the_sweep_is() -> None:
     with pytest.raises(Interrupted):
         command("import time; time.sleep(60)", signals).prepare()
     assert time.monotonic() - began < 10
+
+
+def test_validation_is_hardly_in_what_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs end within the window; only a few examples are evaluated there, and once before the first step."""
+    evaluated: list[tuple[int, int]] = []
+
+    def spy(run: Run, examples: Examples) -> Evaluation:
+        evaluated.append((run.step, len(examples)))
+        return evaluate(run, examples)
+
+    monkeypatch.setattr("frugal.trainer.evaluate", spy)
+    monkeypatch.setattr("frugal.sweep.training.evaluate", spy)
+    Training(config(data="digits", epochs=1000, batch_size=512), [], StopSignals())(lambda number: number == 7)
+    assert {step for step, _ in evaluated} == {0, 3, 6, 7}
+    assert {count for _, count in evaluated} == {VALIDATED}

@@ -17,7 +17,9 @@ from frugal.errors import TechniqueError
 from frugal.run import Run
 from frugal.signals import StopSignals
 from frugal.technique import Stage, Technique
+from frugal.techniques import amp
 from frugal.techniques.activation import Activation
+from frugal.techniques.amp import Amp
 from frugal.techniques.distillation import Distillation, soft_losses
 
 from ..builders import config, newest, same, train, weights
@@ -223,6 +225,30 @@ def test_refuses_teachers_that_do_not_fit(tmp_path: Path, teacher: Path) -> None
     train(config(tmp_path / "odd"), [never()])
     with pytest.raises(TechniqueError, match="its technique 'stop-at' cannot be made again"):
         train(config(), [Distillation(str(tmp_path / "odd"))])
+
+
+def test_refuses_a_hint_beside_a_loss_scaler_before_a_teacher_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scaler knows the model's gradients only: those of the projection would stay 65536 times too large."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(amp, "why_not", lambda dtype, device: None)  # the CPU can do fp16, slowly
+    settings = config(tmp_path, epochs=1, device="auto")
+    with pytest.raises(
+        TechniqueError, match=r"hint_weight=0\.5 .* amp,dtype=fp16.*: use hint_weight=0, or amp,dtype=bf16"
+    ):
+        train(settings, [Distillation("mlp", 1, hint_weight=0.5), Amp("fp16")])
+    assert not (tmp_path / "teacher").exists()
+
+
+@pytest.mark.parametrize(("hint_weight", "dtype"), [(0.0, "fp16"), (0.5, "bf16")])
+def test_the_remedies_for_a_hint_beside_a_loss_scaler_train(
+    monkeypatch: pytest.MonkeyPatch, hint_weight: float, dtype: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(amp, "why_not", lambda dtype, device: None)
+    techniques = [Distillation("mlp", 1, hint_weight=hint_weight), Amp(dtype)]
+    assert train(config(epochs=1, device="auto"), techniques).outcome == "completed"
 
 
 def test_refuses_layers_that_are_not_there() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from frugal import models, registry, trainer
@@ -58,6 +58,20 @@ class Keep(Technique):
 
     def after_epoch(self, run: Run, evaluation: Evaluation) -> None:
         self.epochs.append({name: tensor.clone() for name, tensor in run.model.state_dict().items()})
+
+
+class Final(Technique):
+    """Keeps the weights of the finished model."""
+
+    name = "final"
+    stage = Stage.CONTROL
+
+    def __init__(self) -> None:
+        self.weights: dict[str, Tensor] = {}
+
+    def finish(self, run: Run, model: nn.Module) -> nn.Module:
+        self.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        return model
 
 
 @pytest.mark.parametrize(
@@ -151,6 +165,44 @@ def test_restores_when_another_technique_ends_the_run(script: Script) -> None:
     figures = result.techniques["early-stopping"]
     assert (figures["stopped"], figures["restored"], figures["epochs_spared"]) == (False, True, 0)
     assert result.val_loss == pytest.approx(_judged(keep.epochs[1])[0])
+
+
+class Nudge(Technique):
+    """Adds 1 to the output's biases after each epoch; may end the run."""
+
+    name = "nudge"
+    stage = Stage.CONTROL
+
+    def __init__(self, last: int = -1) -> None:
+        self.last = last
+
+    def after_epoch(self, run: Run, evaluation: Evaluation) -> None:
+        with torch.no_grad():
+            list(run.model.parameters())[-1].add_(1)
+        if run.epoch == self.last:
+            run.request_stop("enough")
+
+
+@pytest.mark.parametrize(
+    ("last", "more"), [(-1, 1.0), (2, 0.0)], ids=["its-turn-after-the-restoring", "it-ended-the-run"]
+)
+def test_what_is_kept_is_from_before_the_turn_of_later_techniques(script: Script, last: int, more: float) -> None:
+    """Of the best epoch's change nothing comes back; of the last epoch's, what its turn leaves."""
+    script([5, 3, 4, 4, 4])
+    keep = Keep()  # looks before either had its turn: the weights that were judged
+    early, final = EarlyStopping(patience=2, restore_best=True), Final()
+    train(config(epochs=5), [keep, early, Nudge(last), final])
+    expected = dict(keep.epochs[1])
+    *_, bias = expected
+    expected[bias] = expected[bias] + more
+    assert same(final.weights, expected)
+
+
+def test_what_is_kept_has_the_changes_of_earlier_techniques(script: Script) -> None:
+    script([5, 3, 4, 4, 4])
+    keep, final = Keep(), Final()
+    train(config(epochs=5), [Nudge(), keep, EarlyStopping(patience=2, restore_best=True), final])
+    assert same(final.weights, keep.epochs[1])
 
 
 def test_an_overfitting_run_ends_with_its_lowest_loss() -> None:

@@ -63,6 +63,14 @@ def test_targets_say_what_is_in_the_image(technique: MixUp) -> None:
     torch.testing.assert_close(batch.inputs.mean(dim=(1, 2, 3)), batch.targets @ torch.arange(COUNT).float())
 
 
+@pytest.mark.parametrize("technique", TECHNIQUES, ids=["mixup", "cutmix", "both"])
+def test_partners_come_from_the_processs_own_share(technique: MixUp) -> None:
+    """Of a batch of 8 the second of two processes has the odd examples, and mixes no others into them."""
+    run = run_of(technique, data=_constant_images())
+    batch = technique.transform_batch(run, batch_of(run, torch.arange(8)[1::2]))
+    assert batch.targets[:, [1, 3, 5, 7]].sum().item() == pytest.approx(4)
+
+
 def test_cutmix_target_is_the_area_that_is_left() -> None:
     _, batch = _mixed(MixUp(alpha=0.0, cutmix_alpha=1.0))
     own = batch.inputs == torch.arange(COUNT)[:, None, None, None]
