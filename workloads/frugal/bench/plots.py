@@ -28,6 +28,7 @@ FLOOR_PERCENT = -100.0  # the axis ends here: a technique may cost many times it
 _FORMATS = ("png", "svg")
 _SETTINGS: Any = {"svg.hashsalt": "frugal", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 _ROW_INCHES = 0.2
+_LABEL_CHARACTERS = 44
 _INK = "#30343b"
 _GREY = "#666a70"
 _DPI = 150
@@ -116,25 +117,27 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
 def draw_savings(bars: Sequence[Bar], stem: Path, *, title: str, footnote: str = "") -> list[Path]:
     """Horizontal bars, one for each kind of figure a case has; returns what was written beside ``stem``."""
     with mpl.rc_context(_SETTINGS):
-        rows = sum(len(bar.savings) + 1 for bar in bars)
+        labels = [_wrapped(bar.label) for bar in bars]
+        heights = [max(len(bar.savings), label.count("\n")) for bar, label in zip(bars, labels, strict=True)]
+        rows = sum(height + 1 for height in heights)
         figure = Figure(dpi=_DPI, figsize=(8.4, 1.5 + _ROW_INCHES * max(rows, 8)), layout="constrained")
         axes = figure.add_subplot()
         low = max(FLOOR_PERCENT, min((_lowest(bar) for bar in bars), default=0.0) - 8)
         axes.set_xlim(min(low, -8), 112)
         ticks, claimed = [], False
         top = 0.0
-        for bar in bars:
-            first = top
-            for kind in (kind for kind in Kind if kind in bar.savings):
-                _draw_bar(axes, top, kind, bar.savings[kind])
-                top += 1
-            ticks.append((first + top - 1) / 2)
+        for bar, height in zip(bars, heights, strict=True):
+            first = top + (height - len(bar.savings)) / 2  # in the middle of a label that takes more rows
+            last = first + len(bar.savings) - 1
+            for place, kind in enumerate(kind for kind in Kind if kind in bar.savings):
+                _draw_bar(axes, first + place, kind, bar.savings[kind])
+            ticks.append((first + last) / 2)
             if bar.claim_percent is not None:
-                axes.vlines(bar.claim_percent, first - 0.75, top - 0.25, color=_INK, linewidth=1.6, zorder=4)
+                axes.vlines(bar.claim_percent, first - 0.75, last + 0.75, color=_INK, linewidth=1.6, zorder=4)
                 claimed = True
-            top += 1
+            top += height + 1
         axes.set_ylim(max(top, 1) - 0.9, -0.9)
-        axes.set_yticks(ticks, [bar.label for bar in bars])
+        axes.set_yticks(ticks, labels)
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("energy saved against the paired baseline, % (below 0: it costs more)")
         axes.axvline(0, color=_INK, linewidth=0.8)
@@ -147,6 +150,11 @@ def draw_savings(bars: Sequence[Bar], stem: Path, *, title: str, footnote: str =
             axes.plot([], [], color=_INK, linewidth=1.6, label="claimed by the survey")
         _caption(figure, axes, title, footnote)
         return _save(figure, stem)
+
+
+def _wrapped(label: str) -> str:
+    """In lines that leave the bars their half of the drawing."""
+    return "\n".join(part for line in label.splitlines() for part in textwrap.wrap(line, _LABEL_CHARACTERS))
 
 
 def draw_pareto(points: Sequence[Point], stem: Path, *, title: str, phase: Phase, footnote: str = "") -> list[Path]:

@@ -322,7 +322,7 @@ ROWS = (
         phase=Phase.INFERENCE,
         variants=(
             Variant(name="separable convolutions", base=CNN, instead=("{cnn},separable=true",)),
-            Variant(name="fewer channels", base=CNN, instead=("{narrow}",)),
+            Variant(name="fewer channels", base=CNN, instead=("{narrow}",), devices=("cuda",)),
         ),
     ),
     Row(
@@ -359,7 +359,7 @@ ROWS = (
                 name="rate coding, 4 steps",
                 base=PLAIN,
                 techniques=("spiking,coding=rate,steps=4,penalty=1",),
-                devices=("cpu",),
+                devices=("cuda",),
             ),
             Variant(
                 name="direct coding, 4 steps",

@@ -53,7 +53,7 @@ class Size:
 
 
 SIZES = {
-    "cpu": Size(data="fashion-mnist", epochs=4, batch_size=128, seeds=DEFAULT_SEEDS, inference_seconds=0.6),
+    "cpu": Size(data="fashion-mnist", epochs=4, batch_size=128, seeds=DEFAULT_SEEDS, inference_seconds=0.4),
     "cuda": Size(data="fashion-mnist", epochs=12, batch_size=512, seeds=DEFAULT_SEEDS, inference_seconds=5.0),
 }
 QUICK = Size(data="digits", epochs=4, batch_size=64, seeds=2, inference_seconds=0.05)

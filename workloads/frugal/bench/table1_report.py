@@ -154,7 +154,7 @@ def _cells(entry: Entry) -> list[tuple[str, ...]]:
         )
         for one in entry.outside
     ]
-    lines = [*found, *(_line_cells(line) for line in entry.lines)]
+    lines = [*(_line_cells(line) for line in entry.lines), *found]
     return [(row.technique, str(row.claim), "", *(empty if lines else nothing)), *lines]
 
 
@@ -188,13 +188,17 @@ def _verdicts(entries: Sequence[Entry], seeds: int, *, markdown: bool) -> str:
         lines.append(f"- **{head}**" if markdown else head)
         if not entry.lines and not entry.outside:
             lines.append(_item(f"not yet: {_missing(entry)}", markdown))
-        lines += [_item(f"{found.name}: {_said(found.verdict)} ({found.note})", markdown) for found in entry.outside]
         for place, line in enumerate(entry.lines):
-            name = f"{line.variant.name} (headline)" if place == 0 and len(entry.lines) > 1 else line.variant.name
+            name = (
+                f"{line.variant.name} (headline)"
+                if place == 0 and len(entry.lines) + len(entry.outside) > 1
+                else line.variant.name
+            )
             own = len(line.comparison.seeds)
             if own < seeds:  # those that failed are not in the figures, and they need not have been like the others
                 name += f", {own} of {seeds} seeds"
             lines.append(_item(f"{name}: {'; '.join(_judged(line)) or 'nothing to judge by'}", markdown))
+        lines += [_item(f"{found.name}: {_said(found.verdict)} ({found.note})", markdown) for found in entry.outside]
     return "\n".join(lines) + "\n"
 
 

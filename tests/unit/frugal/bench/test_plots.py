@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from frugal.bench import plots
 from frugal.bench.comparison import compare
 from frugal.bench.plots import Bar, Point, pareto_front
@@ -50,6 +52,12 @@ def test_every_kind_has_a_colour_of_its_own_in_a_drawing(tmp_path: Path) -> None
     assert png.read_bytes().startswith(b"\x89PNG")
     colours = set(re.findall(r"#[0-9a-f]{6}", text))
     assert len(colours & set(plots.COLOURS.values())) == len(Kind)
+
+
+@pytest.mark.filterwarnings("error")
+def test_long_names_leave_the_bars_their_place(tmp_path: Path) -> None:
+    name = "a technique of the survey:\n" + "in a variant with many words in its name, " * 4
+    plots.draw_savings([Bar(label=name, savings={Kind.TIME: interval(20)})], tmp_path / "savings", title="Made up")
 
 
 def test_the_same_figures_give_the_same_file(tmp_path: Path) -> None:
