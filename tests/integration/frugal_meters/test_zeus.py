@@ -49,4 +49,4 @@ def test_zeus_counts_the_same_joules(tmp_path: Path) -> None:
     assert ours > 100, "a board under full load"
     # Zeus's window holds ours: between the two readings at each end the board goes on.
     assert ours == pytest.approx(zeus, rel=0.15)
-    assert ours <= zeus
+    assert ours <= zeus + 0.001  # counters count millijoules, floats a little less or more

@@ -69,8 +69,13 @@ def frugal_sweep(simulator: Simulator, work_seconds: float, *words: str | Path) 
     work = [sys.executable, "-m", "tests.integration.frugal_sweep.paced", str(simulator.path), str(work_seconds)]
     return subprocess.Popen(
         [sys.executable, "-m", "frugal", "sweep", *map(str, words), "--", *work],
-        env=environ, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environ, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_hangups,
     )  # fmt: skip
+
+
+def _hear_hangups() -> None:
+    """Even where the tests run under nohup, whose children ignore SIGHUP, and frugal with them."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def test_a_sweep_from_the_command_line_to_a_profile(simulator: Simulator, tmp_path: Path) -> None:
