@@ -11,13 +11,20 @@ from typing import Any, Self
 
 from ballast.serve.webhook import PATH, serve_webhook
 from tests.cluster.helm import rendered
-from tests.e2e.kube import Kube
+from tests.e2e.kube import Kube, Refused
 from tests.e2e.operators import OPERATOR_NAMESPACE, WEBHOOK_NAME
 
 JsonObject = dict[str, Any]
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 SECRET = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/secrets/ballast-webhook"
+JOBS = "/apis/ballast.dev/v1alpha1/namespaces/default/trainingjobs?dryRun=All"
+PROBE = {
+    "apiVersion": "ballast.dev/v1alpha1",
+    "kind": "TrainingJob",
+    "metadata": {"name": "probe"},
+    "spec": {"template": {"spec": {"containers": [{"name": "trainer", "image": "x"}]}}},
+}
 TIMEOUT_SECONDS = 30.0
 CLOSING_SECONDS = 0.25
 """For the loop to take leave of TLS connections that were open."""
@@ -70,18 +77,38 @@ class WebhookBeside:
 
 
 def configure(kube: Kube, port: int) -> None:
-    """Install the chart's webhook configuration, with the address of a webhook beside the cluster."""
+    """Install the chart's webhook configuration, with the address of a webhook beside the cluster.
+
+    Returns once the API server calls that address, some moments after it took the configuration; until
+    then it lets everything pass, which no later wait for an answer could tell from an answer.
+    """
     configuration = rendered()["ValidatingWebhookConfiguration", WEBHOOK_NAME]
     [webhook] = configuration["webhooks"]
     webhook["clientConfig"] = {"url": f"https://localhost:{port}{PATH}"}
     webhook["failurePolicy"] = "Fail"  # so that a call that failed is seen
     kube.create(CONFIGURATIONS, configuration)
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while f"localhost:{port}" not in (told := failed_call(kube)):
+        assert time.monotonic() < deadline, f"the API server does not call port {port}: {told or 'no error'}"
+        time.sleep(0.1)
+
+
+def failed_call(kube: Kube) -> str:
+    """Call the webhook; return why that did not work, if so."""
+    try:
+        kube.create(JOBS, PROBE)
+    except Refused as error:
+        return error.message if error.status == 500 else ""
+    return ""
 
 
 def remove(kube: Kube) -> None:
-    """Remove the configuration; the Secret goes with it."""
+    """Remove the configuration; the Secret goes with it, and the API server no longer calls."""
     kube.delete(f"{CONFIGURATIONS}/{WEBHOOK_NAME}")
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while kube.find(SECRET) is not None:
         assert time.monotonic() < deadline, "the Secret outlives the configuration that owns it"
+        time.sleep(0.1)
+    while told := failed_call(kube):
+        assert time.monotonic() < deadline, f"the API server still calls: {told}"
         time.sleep(0.1)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster import Cluster
-from tests.e2e.kube import Kube, Refused
+from tests.e2e.kube import Kube
 from tests.e2e.operator_process import free_port
 from tests.e2e.operators import Operators
-from tests.integration.webhook.beside import TIMEOUT_SECONDS, WebhookBeside, configure, remove
+from tests.integration.webhook.beside import TIMEOUT_SECONDS, WebhookBeside, configure, failed_call, remove
 
 
 @pytest.fixture
@@ -46,23 +46,6 @@ def team(cluster: Cluster, operators: Operators) -> Iterator[Kube]:
 def wait_until_it_answers(kube: Kube) -> None:
     """Wait until the API server gets answers."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while problem := _failed_call(kube):
+    while problem := failed_call(kube):
         assert time.monotonic() < deadline, problem
         time.sleep(0.1)
-
-
-def _failed_call(kube: Kube) -> str:
-    """Call the webhook; return why that did not work, if so."""
-    try:
-        kube.create("/apis/ballast.dev/v1alpha1/namespaces/default/trainingjobs?dryRun=All", PROBE)
-    except Refused as error:
-        return error.message if error.status == 500 else ""
-    return ""
-
-
-PROBE = {
-    "apiVersion": "ballast.dev/v1alpha1",
-    "kind": "TrainingJob",
-    "metadata": {"name": "probe"},
-    "spec": {"template": {"spec": {"containers": [{"name": "trainer", "image": "x"}]}}},
-}

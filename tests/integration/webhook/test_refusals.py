@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.kube import Kube, Refused
-from tests.integration.webhook.conftest import PROBE
+from tests.integration.webhook.beside import PROBE
 
 JsonObject = dict[str, Any]
 NAMESPACE = "webhook-team"

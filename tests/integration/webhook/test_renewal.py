@@ -9,12 +9,11 @@ import pytest
 
 from tests.e2e.kube import Kube, Refused
 from tests.e2e.operator_process import free_port
-from tests.integration.webhook.beside import SECRET, WebhookBeside
-from tests.integration.webhook.conftest import PROBE, wait_until_it_answers
+from tests.integration.webhook.beside import JOBS, PROBE, SECRET, WebhookBeside
+from tests.integration.webhook.conftest import wait_until_it_answers
 
 CERTIFICATE_SECONDS = 6.0  # renewed after 4, and its authority after 16
 REFRESH_SECONDS = 0.5
-JOBS = "/apis/ballast.dev/v1alpha1/namespaces/default/trainingjobs?dryRun=All"
 
 
 @pytest.mark.slow
