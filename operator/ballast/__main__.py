@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ballast.simulate import command as simulate
+
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
@@ -79,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "--timeout-seconds", type=_seconds, default=120.0, metavar="N", help="how long to wait for agents (default 120)"
     )
     uninstall.set_defaults(run=_uninstall)
+    simulate.add_parser(commands)
     return parser
 
 

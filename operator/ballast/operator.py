@@ -56,6 +56,7 @@ COLLECTIONS: dict[Kind, tuple[str, str | None]] = {
     Kind.PRIORITY_CLASS: (paths.PRIORITY_CLASSES, None),
     Kind.NODE: (paths.NODES, None),
     Kind.NODE_POWER: (paths.NODE_POWERS, None),
+    Kind.ENERGY_PROFILE: (paths.ENERGY_PROFILES, None),
     Kind.POD: (paths.PODS, None),
     Kind.JOB: (paths.JOBS, JOB_UID_LABEL),
     Kind.TRAINING_JOB: (paths.TRAINING_JOBS, None),
@@ -121,6 +122,7 @@ def _policy(settings: OperatorSettings) -> Policy:
         prometheus=bool(settings.prometheus_url),
         stale_seconds=settings.telemetry_stale_seconds,
         lost_reading_seconds=settings.lost_reading_seconds,
+        reading_seconds=settings.reading_seconds,
     )
 
 
@@ -151,8 +153,10 @@ class _Operator:
             clock=self._clock.now,
             policy=_policy(settings),
             sidecar=resources(self._exporter.requests) if self._exporter is not None else {},
+            shared_namespace=settings.namespace,
         )
-        unwatched = frozenset() if settings.agents else frozenset({Kind.NODE_POWER})
+        # Without agents there is no GPU to which anything could be told, nor one that tells at which point it is.
+        unwatched = frozenset() if settings.agents else frozenset({Kind.NODE_POWER, Kind.ENERGY_PROFILE})
         self._kinds = frozenset(COLLECTIONS) - unwatched
         self._resync = Resync(
             kube, self._state, {kind: where for kind, where in COLLECTIONS.items() if kind in self._kinds}

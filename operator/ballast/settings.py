@@ -122,6 +122,12 @@ class OperatorSettings(BaseSettings):
         gt=0,
         description="How long the last reading of a pod that went without a word is waited for.",
     )
+    reading_seconds: float = Field(
+        default=30.0,
+        ge=1,
+        le=3600,
+        description="How long a job stays at an operating point until a measurement of it is complete, at least.",
+    )
     webhook_host: str = Field(default="0.0.0.0", description="Address of the admission webhook.")  # noqa: S104
     webhook_port: int = Field(default=9443, ge=0, le=65535, description="Port of the admission webhook; 0 is off.")
     certificate_days: int = Field(default=90, ge=1, description="Validity of the webhook's certificate, in days.")

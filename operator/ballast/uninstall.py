@@ -4,7 +4,8 @@ Agents put everything back by themselves when their pods are told to end. This s
 it stops the operator, lets the pods go that it kept for its ledger, asks nothing of any node any more, waits until each
 agent confirms that, and then removes what the installer does not know of. What must hold: nothing is removed before
 every node that can be reached has confirmed; no pod, and so no namespace, waits for an operator that is not there any
-more; after a failure the same call goes on where it stopped.
+more; after a failure the same call goes on where it stopped. What users made stays, and so do EnergyProfiles, which
+the operator made: they are data that were measured, and are not to be had again for nothing.
 
 It goes round and round in one step that can be repeated, because an operator that is ending may still write, and an API
 server may be away. A node that is gone or cannot be reached is not waited for: its agent restores when its pod ends,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
-from tests.bench import metering_bench, operator_bench, readings_bench
+from tests.bench import energy_bench, metering_bench, operating_point_bench, operator_bench, readings_bench
 from tests.bench.measurement import Measurement, commit_of
 from tests.bench.operator_bench import PARTS, Size
 from tests.e2e.operator_process import REPOSITORY
@@ -20,10 +21,21 @@ BENCHES: dict[str, Callable[[Size], Iterable[Measurement]]] = {
     "operator": operator_bench.measure,
     **PARTS,
     "metering": lambda size: metering_bench.measure(size.runs or operator_bench.RUNS),
+    "operating-point": lambda size: operating_point_bench.measure(size.runs or operating_point_bench.RUNS),
     "readings": lambda size: readings_bench.measure(size.runs or readings_bench.RUNS),
     **{name: _of_readings(part) for name, part in readings_bench.PARTS.items()},
+    "energy": lambda size: energy_bench.measure(size.runs, size.keep),
 }
-EXPLAINED = f"{operator_bench.EXPLAINED}\n{metering_bench.__doc__}\n{readings_bench.EXPLAINED}"
+EXPLAINED = "\n".join(
+    str(text)
+    for text in (
+        operator_bench.EXPLAINED,
+        metering_bench.__doc__,
+        operating_point_bench.__doc__,
+        readings_bench.EXPLAINED,
+        energy_bench.__doc__,
+    )
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--scale", type=float, default=Size.scale, metavar="X", help="share of the jobs of admissions and placements"
     )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="energy: keep its raw results there; the same command goes on from them",
+    )
     words = parser.parse_args(arguments)
     unknown = [name for name in words.bench if name not in BENCHES]
     if unknown:
@@ -60,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--scale is {words.scale:g}: give a share above 0, at most 1")
     commit = commit_of(REPOSITORY)
     for name in words.bench or ["operator"]:
-        for measurement in BENCHES[name](Size(words.runs, words.jobs, words.nodes, words.scale)):
+        for measurement in BENCHES[name](Size(words.runs, words.jobs, words.nodes, words.scale, words.keep)):
             print(measurement.line(commit), flush=True)
     return 0
 

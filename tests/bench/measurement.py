@@ -1,6 +1,7 @@
 """One measured figure against its aim, and how it is printed.
 
-Invariant: a figure is the median of its runs, and says how many those were; a missed aim is told, never hidden.
+Invariant: a figure is the median of its runs, and says how many those were; a missed aim is told, never hidden. Where
+nobody set an aim, `aim` and `holds` are null.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Measurement:
     """A figure of a benchmark.
 
     Attributes:
+        aim: None where nobody set one yet.
         runs: the figure of each run.
         context: what a reader should know if the aim is missed.
         note: what a reader should know in any case.
@@ -44,7 +46,7 @@ class Measurement:
     bench: str
     metric: str
     unit: str
-    aim: Aim
+    aim: Aim | None
     runs: Sequence[float]
     context: str = ""
     note: str = ""
@@ -56,18 +58,18 @@ class Measurement:
 
     def line(self, commit: str) -> str:
         """Return the figure as a line of JSON."""
-        holds = self.aim.holds(self.value)
+        holds = None if self.aim is None else self.aim.holds(self.value)
         fields: dict[str, object] = {
             "bench": self.bench,
             "metric": self.metric,
             "value": round(self.value, 3),
             "unit": self.unit,
-            "aim": str(self.aim),
+            "aim": None if self.aim is None else str(self.aim),
             "holds": holds,
             "runs": len(self.runs),
             "commit": commit,
         }
-        if not holds:
+        if holds is False:
             single = ", ".join(f"{run:.3g}" for run in self.runs)
             fields["reason"] = f"the runs gave {single} {self.unit}" + (f"; {self.context}" if self.context else "")
         if self.note:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.bench import admissions_bench, placements_bench, queue_bench
 from tests.bench.measurement import Measurement
@@ -27,12 +28,14 @@ class Size:
         jobs: that wait in `queue`.
         nodes: of `queue`.
         scale: of the jobs in `admissions` and `placements`; only 1 gives official figures.
+        keep: a folder for the raw results of `energy`; None to keep none.
     """
 
     runs: int | None = None
     jobs: int = JOBS
     nodes: int = NODES
     scale: float = 1.0
+    keep: Path | None = None
 
 
 PARTS: Mapping[str, Callable[[Size], list[Measurement]]] = {

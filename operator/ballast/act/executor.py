@@ -33,6 +33,7 @@ from ballast.decide.actions import (
     Transition,
     Ungate,
     WriteNodePower,
+    WriteProfile,
     WriteStatus,
 )
 from ballast.errors import BallastError, NotLeading
@@ -173,6 +174,8 @@ class Executor:
                     answers = await self._write_node_power(action)
                 case LabelNode():
                     answers = await self._label_node(action)
+                case WriteProfile():
+                    answers = await self._write_profile(action)
                 case ReleasePod():
                     position = action.finalizer_position
                     answers = await self._release(
@@ -340,6 +343,23 @@ class Executor:
         self._failpoints.passing("after:nodepower")
         return [("NodePower", answer)]
 
+    async def _write_profile(self, action: WriteProfile) -> list[tuple[str, JsonObject]]:
+        """Write what was measured, and then what follows from it."""
+        self._failpoints.passing("before:profile")
+        of, version = (action.namespace, action.name), action.resource_version
+        spec = manifests.energy_profile(*of, version, spec=action.spec)
+        if version is None:
+            # Created, not applied: what is there by that name was learned, too, and is not to be replaced unread.
+            answer = await self._kube.create(paths.energy_profiles(action.namespace), spec)
+        else:
+            answer = await self._kube.apply(paths.energy_profile(*of), spec)
+        self._failpoints.passing("after:profile")
+        self._failpoints.passing("before:profile.status")
+        status = manifests.energy_profile(*of, answer["metadata"]["resourceVersion"], status=action.status)
+        answer = await self._kube.apply(paths.energy_profile_status(*of), status)
+        self._failpoints.passing("after:profile.status")
+        return [("EnergyProfile", answer)]
+
     async def _label_node(self, action: LabelNode) -> list[tuple[str, JsonObject]]:
         self._failpoints.passing("before:label")
         metadata = {"name": action.node, "uid": action.node_uid, "labels": dict(action.labels)}
@@ -376,5 +396,7 @@ def _subject(action: Action) -> str:
             return f"{action.orphan.namespace}/{action.orphan.name}"
         case WriteNodePower() | LabelNode():
             return action.node
+        case WriteProfile():
+            return f"{action.namespace}/{action.name}"
         case _:
             return "/".join(action.job.key)

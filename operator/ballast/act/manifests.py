@@ -12,8 +12,8 @@ from typing import Any
 
 from ballast.act.agent_access import AgentAccess
 from ballast.act.exporter_sidecar import ExporterSidecar
-from ballast.api import nodepower
-from ballast.api.base import API_VERSION
+from ballast.api import energyprofile, nodepower
+from ballast.api.base import API_VERSION, ApiModel
 from ballast.api.finalreading import FINALIZER
 from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX, JOB_LABEL, JOB_UID_LABEL
 from ballast.api.nodepower import NodePowerSpec
@@ -240,4 +240,22 @@ def node_power(node: str, node_uid: str, spec: NodePowerSpec) -> JsonObject:
         "kind": nodepower.KIND,
         "metadata": {"name": node, "ownerReferences": [owner]},
         "spec": spec.to_manifest(),
+    }
+
+
+def energy_profile(namespace: str, name: str, version: str | None, **part: ApiModel) -> JsonObject:
+    """Return an EnergyProfile with one part of it, `spec` or `status`, which are written apart.
+
+    Args:
+        namespace: of the profile.
+        name: of the profile.
+        version: in which it must still be; None for one that is to be made.
+        **part: what is written.
+    """
+    metadata = {"name": name, "namespace": namespace}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": energyprofile.KIND,
+        "metadata": metadata if version is None else {**metadata, "resourceVersion": version},
+        **{field: model.to_manifest() for field, model in part.items()},
     }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ballast.api import nodepower
+from ballast.api import energyprofile, nodepower
 from ballast.api.base import API_VERSION
 from ballast.api.trainingjob import PLURAL
 
 TRAINING_JOBS = f"/apis/{API_VERSION}/{PLURAL}"
 NODE_POWERS = f"/apis/{API_VERSION}/{nodepower.PLURAL}"
+ENERGY_PROFILES = f"/apis/{API_VERSION}/{energyprofile.PLURAL}"
 JOBS = "/apis/batch/v1/jobs"
 PODS = "/api/v1/pods"
 NODES = "/api/v1/nodes"
@@ -17,6 +18,21 @@ PRIORITY_CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 def node_power(name: str) -> str:
     """A NodePower."""
     return f"{NODE_POWERS}/{name}"
+
+
+def energy_profiles(namespace: str) -> str:
+    """The EnergyProfiles of a namespace."""
+    return f"/apis/{API_VERSION}/namespaces/{namespace}/{energyprofile.PLURAL}"
+
+
+def energy_profile(namespace: str, name: str) -> str:
+    """An EnergyProfile."""
+    return f"{energy_profiles(namespace)}/{name}"
+
+
+def energy_profile_status(namespace: str, name: str) -> str:
+    """The status subresource of an EnergyProfile."""
+    return f"{energy_profile(namespace, name)}/status"
 
 
 def node(name: str) -> str:

@@ -73,6 +73,8 @@ class Reason(StrEnum):
     """Operating point: not all agents have confirmed it yet."""
     POINT_REFUSED = "PointRefused"
     """Operating point: a GPU does not take it, or its agent may not set it; that one stays as it was found."""
+    POINT_AS_FOUND = "PointAsFound"
+    """Operating point: Ballast leaves the GPUs as they were found; the message says why."""
     READINGS_FRESH = "ReadingsFresh"
     """Telemetry: every pod's power and energy is known, and up to date."""
     READINGS_STALE = "ReadingsStale"

@@ -123,6 +123,11 @@ class EnergyProfileStatus(ObservedModel):
     best_joules_per_step: _NotNegative | None = Field(
         default=None, description="Joules of the gang's GPUs a step at that point."
     )
+    contradicting: MeasuredPoint | None = Field(
+        default=None,
+        description="The newest measurements in a row that contradict the point of their operating point, taken"
+        " together: too few of them yet to say that the workload has changed. Absent if the newest agrees.",
+    )
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Keyed("type")] = Field(
         default=(), description="What is true of the profile now, since when and why."
     )

@@ -16,13 +16,14 @@ from ballast.api.base import Integer, Number, ObservedModel, Time
 from ballast.api.conditions import MAX_CONDITIONS, Condition
 from ballast.api.lists import ATOMIC, Distinct, Keyed
 from ballast.api.nodestatus import Uid
-from ballast.api.operatingpoint import MAX_GPUS_OF_NODE, GpuUuid, OperatingPoint
+from ballast.api.operatingpoint import MAX_GPUS_OF_NODE, GpuUuid, GpuWatts, OperatingPoint
 
 MAX_REPLICAS = 1024
 MAX_ATTEMPTS = 16
 MAX_AVOIDED = 16
 MAX_NODES_LENGTH = 256
 MAX_ATTEMPT_MESSAGE = 256
+MAX_WHY = 512
 MAX_SETTLING = 2 * MAX_REPLICAS
 
 _NodeName = Annotated[str, Field(max_length=253)]
@@ -222,6 +223,25 @@ class ProgressStatus(ObservedModel):
     reported_at: Time | None = Field(default=None, description="When the trainer reported it.")
 
 
+class ChosenPoint(ObservedModel):
+    """What Ballast chose for each GPU of the present attempt, and what learning has cost: the record of mode Auto."""
+
+    power_limit_watts: GpuWatts = Field(description="Power limit of each GPU, in watts.")
+    since: Time = Field(description="When it was chosen.")
+    lost_seconds: Annotated[Number, Field(ge=0)] = Field(
+        default=0.0,
+        description="How much longer the attempt has taken until then because limits were tried out that are slower"
+        " than maxSlowdownPercent allows, in seconds.",
+    )
+    samples: Annotated[Integer, Field(ge=0)] = Field(
+        default=0, description="How many measurements the choice rests on."
+    )
+    observed_generation: Annotated[Integer, Field(ge=0)] | None = Field(
+        default=None, description="The metadata.generation that it was chosen for."
+    )
+    why: Annotated[str, Field(max_length=MAX_WHY)] = Field(default="", description="Why, in a sentence with numbers.")
+
+
 class TrainingJobStatus(ObservedModel):
     """What Ballast observes and has decided."""
 
@@ -263,6 +283,11 @@ class TrainingJobStatus(ObservedModel):
             json_schema_extra=ATOMIC,
         ),
     ] = Field(default=(), description="Where each pod of the current attempt goes.")
+    operating_point: ChosenPoint | None = Field(
+        default=None,
+        description="What Ballast chose with operatingPoint.mode Auto; absent until it has, with other modes, and while"
+        " nothing runs. Condition OperatingPointSet says why, and what the GPUs have.",
+    )
     energy: EnergyStatus | None = Field(
         default=None, description="What the job draws, what it has used, and what that saved."
     )

@@ -26,6 +26,7 @@ from ballast.api.quantities import ENERGY
 from ballast.api.source import Component, Source
 from ballast.decide.actions import ReleasePod, Transition, WriteStatus
 from ballast.decide.policy import Policy
+from ballast.decide.savings import Saving, saving
 from ballast.decide.snapshot import Context, Job, Pod
 from ballast.decide.telemetry import Telemetry
 from ballast.decide.trouble import answers, is_gone
@@ -232,7 +233,22 @@ def _settle(job: Job, held: Iterable[Pod], context: Context) -> WriteStatus | No
     if not ready:
         cleared = status.settling and not kept and not over
         return _write(job, status.model_copy(update={"settling": ()})) if cleared else None
-    return _write(job, _entered(status, ready, kept, job.telemetry))
+    return _write(job, _with_saving(job, _entered(status, ready, kept, job.telemetry), context.now))
+
+
+def _with_saving(job: Job, status: TrainingJobStatus, now: float) -> TrainingJobStatus:
+    """Return the status with the saving that goes with its joules, if one was told or can be."""
+    energy = status.energy
+    if energy is None or not energy.joules:
+        return status
+    steps = status.progress.step if status.progress is not None else None
+    found = saving(job, energy.joules, steps, now)
+    if found is None and energy.baseline_joules:
+        found = Saving(energy.baseline_joules, round(100 * (1 - energy.joules / energy.baseline_joules), 1))
+    if found is None:
+        return status
+    told = {"baseline_joules": found.baseline_joules, "saved_percent": found.percent}
+    return status.model_copy(update={"energy": energy.model_copy(update=told)})
 
 
 def _write(job: Job, status: TrainingJobStatus) -> WriteStatus:

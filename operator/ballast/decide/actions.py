@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from ballast.api.energyprofile import EnergyProfileSpec, EnergyProfileStatus
 from ballast.api.jobstatus import TrainingJobStatus
 from ballast.api.nodepower import NodePowerSpec
 from ballast.api.trainingjob import TrainingJob
@@ -159,6 +160,23 @@ class LabelNode:
     labels: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class WriteProfile:
+    """Write a whole EnergyProfile: what was learned of one workload on one GPU model.
+
+    Where it was changed meanwhile, or another has taken the name, nothing is written: it is decided again from there.
+
+    Attributes:
+        resource_version: Of the profile that was read; None for one that is to be made.
+    """
+
+    namespace: str
+    name: str
+    resource_version: str | None
+    spec: EnergyProfileSpec
+    status: EnergyProfileStatus
+
+
 JobAction: TypeAlias = WriteStatus | CreateObjects | Ungate | StopAttempt | AskForRefusal | ReleasePod | Expire
 NodeAction: TypeAlias = WriteNodePower | LabelNode
-Action: TypeAlias = JobAction | NodeAction | ReleaseOrphan
+Action: TypeAlias = JobAction | NodeAction | ReleaseOrphan | WriteProfile

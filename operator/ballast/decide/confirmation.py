@@ -1,23 +1,29 @@
 """Tells a running job what became of its operating point: which GPUs it holds, and what they have.
 
-Pure. What must hold: a figure in the status was read back from a board by its agent; a job that asked for nothing is
-told of its GPUs only; nothing is written while nothing changes.
+Pure. What must hold: a figure in the status was read back from a board by its agent; a job of mode `None` is told of
+its GPUs only; one of mode `Auto` is told why its point was chosen, also if that is what was found; nothing is written
+while nothing changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from ballast.api.conditions import Condition, ConditionType, Reason, find_condition, set_condition
 from ballast.api.jobstatus import PodPlacement
 from ballast.api.quantities import FREQUENCY, POWER
 from ballast.decide.actions import Note, Transition, WriteStatus
+from ballast.decide.auto_point import is_auto, obstacle
 from ballast.decide.gpu_asks import Ask, HeldGpu
 from ballast.decide.operating_point import asks
 from ballast.decide.snapshot import Job
 from ballast.decide.telling import moment, status_of
 
 SHOWN_PROBLEMS = 2
+
+_Verdict: TypeAlias = tuple[bool | None, Reason, str]
+"""Status, reason and message of the condition."""
 
 
 def confirm(job: Job, now: float) -> WriteStatus | None:
@@ -27,8 +33,8 @@ def confirm(job: Job, now: float) -> WriteStatus | None:
     placement = tuple(
         _seen(place, job.held_gpus.get(uids.get(index, ""), ())) for index, place in enumerate(status.placement)
     )
-    asked = asks(job)
-    conditions, note = _with_verdict(job, asked, now) if asked else (status.conditions, None)
+    verdict = _verdict(job)
+    conditions, note = _told(job, verdict, now) if verdict is not None else (status.conditions, None)
     if placement == status.placement and conditions == status.conditions:
         return None
     new = status_of(job, placement=placement, conditions=conditions)
@@ -44,8 +50,8 @@ def _seen(place: PodPlacement, gpus: tuple[HeldGpu, ...]) -> PodPlacement:
     return place.model_copy(update={"gpu_uuids": tuple(sorted(gpu.uuid for gpu in gpus)), "operating_point": point})
 
 
-def _with_verdict(job: Job, asked: tuple[Ask, ...], now: float) -> tuple[tuple[Condition, ...], Note | None]:
-    status, reason, message = _verdict(job, asked)
+def _told(job: Job, verdict: _Verdict, now: float) -> tuple[tuple[Condition, ...], Note | None]:
+    status, reason, message = verdict
     conditions = job.job.status.conditions
     kind = ConditionType.OPERATING_POINT_SET
     before = find_condition(conditions, kind)
@@ -53,11 +59,39 @@ def _with_verdict(job: Job, asked: tuple[Ask, ...], now: float) -> tuple[tuple[C
         conditions, kind, status, reason, message, generation=job.job.metadata.generation, now=moment(now)
     )
     is_news = reason is not Reason.POINT_PENDING and (before is None or before.reason != reason)
-    note = Note("OperatingPoint", message, warning=status is False) if is_news else None
+    # What Ballast itself chose was told when it was chosen; and to begin as found is no event.
+    is_told = is_auto(job) and status is True
+    note = Note("OperatingPoint", message, warning=status is False) if is_news and not is_told else None
     return after, note
 
 
-def _verdict(job: Job, asked: tuple[Ask, ...]) -> tuple[bool | None, Reason, str]:
+def _verdict(job: Job) -> _Verdict | None:
+    """Return what is said of the job's operating point; None if nothing is."""
+    chosen = job.job.status.operating_point if is_auto(job) else None
+    asked = asks(job)
+    if asked:
+        status, reason, message = _of_asked(job, asked)
+        return status, reason, f"{message}. {chosen.why}" if chosen is not None and chosen.why else message
+    if not is_auto(job):
+        return None
+    return _of_found(job, chosen.why if chosen is not None else obstacle(job))
+
+
+def _of_found(job: Job, why: str | None) -> _Verdict | None:
+    """Return what is said of GPUs that stay as they were found, or come back to that."""
+    if not why:
+        return None
+    held = [gpu for pod in job.own_pods for gpu in job.held_gpus.get(pod.uid, ())]
+    if len(held) < sum(place.gpus for place in job.job.status.placement):
+        return None
+    back = [gpu for gpu in held if gpu.has_limit(None)]
+    if len(back) == len(held):
+        return True, Reason.POINT_AS_FOUND, why
+    message = f"{len(held) - len(back)} of {len(held)} GPUs are yet to be as they were found: {why}"
+    return None, Reason.POINT_PENDING, message
+
+
+def _of_asked(job: Job, asked: tuple[Ask, ...]) -> _Verdict:
     wanted = _in_words(asked[0].power_limit_watts, asked[0].max_clock_hertz)
     places = {pod.uid: job.job.status.placement[pod.index] for pod in job.own_pods}
     held = {ask.pod_uid: job.held_gpus.get(ask.pod_uid, ()) for ask in asked}
@@ -81,13 +115,10 @@ def _verdict(job: Job, asked: tuple[Ask, ...]) -> tuple[bool | None, Reason, str
 
 def _has(gpu: HeldGpu, ask: Ask) -> bool:
     """Return whether a GPU has what was asked for, or a shared one something looser, for the sake of a neighbour."""
-    point = gpu.enforced
-    if point is None:
+    if gpu.enforced is None:
         return gpu.shared
-    limit, clock = point.power_limit_watts, point.max_clock_hertz
-    return (ask.power_limit_watts is None or limit is None or limit >= ask.power_limit_watts - 0.5) and (
-        ask.max_clock_hertz is None or clock is not None
-    )
+    has_clock = ask.max_clock_hertz is None or gpu.enforced.max_clock_hertz is not None
+    return has_clock and (ask.power_limit_watts is None or gpu.has_limit(ask.power_limit_watts))
 
 
 def _in_words(watts: float | None, hertz: int | None) -> str:

@@ -1,7 +1,6 @@
 """One decision cycle: from a frozen snapshot to the actions to take, in named steps.
 
-Pure: the same snapshot gives the same actions. Steps that later features add (accounting, stopping, operating
-points) stand between these.
+Pure: the same snapshot gives the same actions. Steps that later features add stand between these.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ballast.decide.actions import Action, ReleaseOrphan, ReleasePod, WriteStatus
 from ballast.decide.explaining import explain
+from ballast.decide.learning import learn
 from ballast.decide.lifecycle import advance
 from ballast.decide.node_power import keep
 from ballast.decide.queueing import admit
@@ -42,22 +42,33 @@ def decide(snapshot: Snapshot) -> Decision:
     state of the world.
     """
     nodes = {node.name: node for node in snapshot.nodes}
-    context = Context(snapshot.now, nodes, snapshot.policy, snapshot.telemetry_problem, snapshot.telemetry_asked_at)
+    # 1. What running jobs did is learned, before anything is decided by it.
+    lessons = learn(snapshot.changed, snapshot.now)
+    context = Context(
+        snapshot.now,
+        nodes,
+        snapshot.policy,
+        snapshot.telemetry_problem,
+        snapshot.telemetry_asked_at,
+        renewed={job.uid: why for job in snapshot.changed if (why := lessons.news_of(job)) is not None},
+    )
     actions: list[Action] = []
     releases: list[Action] = [ReleaseOrphan(orphan) for orphan in snapshot.orphans]
-    # 1. Jobs that hold something go on, so that it is used or freed before more is promised; what pods used is entered.
+    # 2. Jobs that hold something go on, so that it is used or freed before more is promised; what pods used is entered,
+    #    and which operating point they are to have.
     for job in snapshot.changed:
-        for action in advance(job, context):
+        for action in advance(lessons.taught(job), context):
             (releases if isinstance(action, ReleasePod) else actions).append(action)
+    actions.extend(lessons.writes)
     written = frozenset(action.job.metadata.uid for action in actions if isinstance(action, WriteStatus))
-    # 2. Agents are told what the pods' GPUs are to have, before those pods can start.
+    # 3. Agents are told what the pods' GPUs are to have, before those pods can start.
     for view in snapshot.powers:
         actions.extend(keep(view, snapshot.policy))
-    # 3. Waiting jobs are placed, in the order of the queue; one whose ledger is being written has its turn afterwards.
+    # 4. Waiting jobs are placed, in the order of the queue; one whose ledger is being written has its turn afterwards.
     queue = _without(snapshot, written)
     admitted = admit(queue, max(snapshot.max_actions - len(actions), 0))
     actions.extend(admitted.writes)
-    # 4. The others are told why they wait.
+    # 5. The others are told why they wait.
     explanations = explain(queue, admitted)
     room = min(max(snapshot.max_actions - len(actions), 0), snapshot.max_explanations)
     fits = len(releases) <= snapshot.max_actions

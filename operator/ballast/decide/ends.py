@@ -208,7 +208,9 @@ def _with_attempt_ended(job: Job, now: float, **update: Any) -> TrainingJobStatu
     status = job.job.status
     attempt = _attempt(job, finished_at=moment(now), **update)
     active_seconds = status.active_seconds + _ran_seconds(attempt)
-    ended = status_of(job, attempts=(*status.attempts[:-1], attempt), active_seconds=active_seconds)
+    ended = status_of(
+        job, attempts=(*status.attempts[:-1], attempt), active_seconds=active_seconds, operating_point=None
+    )
     return at_rest(job, ended)
 
 

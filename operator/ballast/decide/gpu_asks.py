@@ -6,9 +6,13 @@ Invariant: what an agent has not told is None; a part of an operating point that
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from ballast.api.nodepower import NodePower
 from ballast.api.operatingpoint import OperatingPoint
+
+SAME_WATTS: Final = 0.5
+"""Boards round what they are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,18 @@ class HeldGpu:
     enforced: OperatingPoint | None = None
     problem: str | None = None
     shared: bool = False
+
+    def has_limit(self, asked_watts: float | None) -> bool:
+        """Return whether it has the power limit that was asked for; None asks for what was found.
+
+        A shared one may have something looser, for the sake of a neighbour.
+        """
+        has = self.enforced.power_limit_watts if self.enforced is not None else None
+        if has is None:
+            return asked_watts is None or self.shared
+        if asked_watts is None:
+            return self.shared
+        return has >= asked_watts - SAME_WATTS and (self.shared or has <= asked_watts + SAME_WATTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ and nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ballast.api.conditions import ConditionType, Reason
 from ballast.api.jobstatus import Outcome, Phase
@@ -25,6 +26,7 @@ from ballast.decide.actions import (
     Ungate,
     WriteStatus,
 )
+from ballast.decide.auto_point import tuned
 from ballast.decide.confirmation import confirm
 from ballast.decide.policy import Policy
 from ballast.decide.reporting import at_start, report
@@ -62,7 +64,8 @@ def _next(job: Job, context: Context) -> list[Action]:
         case Phase.SUSPENDED:
             return [] if job.job.spec.suspend else [ends.resume(job, context.now)]
         case Phase.PLACING:
-            return _place(job, context)
+            actions = _place(job, context)
+            return actions if _writes(actions) else [*_tune(job, context), *actions]
         case Phase.RUNNING:
             return _watch(job, context)
         case Phase.SUSPENDING:
@@ -183,8 +186,18 @@ def _watch(job: Job, context: Context) -> list[Action]:
             found = Trouble(Outcome.DEADLINE_EXCEEDED, Reason.DEADLINE_EXCEEDED, message)
     if found is not None:
         return [ends.stop(job, context.now, found)]
-    told = confirm(job, context.now)
-    return [] if told is None else [told]
+    return _tune(job, context)
+
+
+def _tune(job: Job, context: Context) -> list[Action]:
+    """Tell a job which operating point it is to have, and what became of it."""
+    aimed, news = tuned(job, context, context.renewed.get(job.uid))
+    told = confirm(aimed, context.now) if job.job.status.phase is Phase.RUNNING else None
+    if told is None and (aimed is not job or news is not None):
+        told = WriteStatus(job.job, Transition.TELL, aimed.job.status)
+    if told is None:
+        return []
+    return [replace(told, job=job.job, note=told.note or news)]
 
 
 def _is_over(job: Job, context: Context) -> list[Action] | None:

@@ -1,8 +1,9 @@
 """Which operating point each pod's GPUs are to have, and what a GPU may draw until its agent has confirmed that.
 
-Pure. Until there is an energy model, only `Fixed` points are set: with `Auto` and `None` GPUs stay as they were found.
-What must hold: a pod's point stands in its node's NodePower before the pod can start, and until it is gone; while a
-change is not confirmed the larger of the old and the new limit counts (G1).
+Pure. With `Fixed` it is the user's point, with `Auto` what `ballast.decide.auto_point` chose; with `None`, and where
+the limit that was found is chosen, nothing is asked and GPUs stay as they were found. What must hold: a pod's point
+stands in its node's NodePower before the pod can start, and until it is gone; while a change is not confirmed the
+larger of the old and the new limit counts (G1).
 """
 
 from __future__ import annotations
@@ -15,24 +16,46 @@ from ballast.api.nodepower import MAX_PODS, PodOperatingPoint
 from ballast.api.nodestatus import GpuStatus
 from ballast.api.operatingpoint import OperatingPoint
 from ballast.decide.gpu_asks import Ask
+from ballast.decide.known_limits import whole
 from ballast.decide.snapshot import Job, Pod
 
 HOLDING = frozenset({Phase.PLACING, Phase.RUNNING, Phase.SUSPENDING})
 
 
 def asks(job: Job) -> tuple[Ask, ...]:
-    """Return what the job asks of the GPUs of each of its pods that may run; nothing unless its point is `Fixed`."""
-    point = job.job.spec.energy.operating_point
-    if point.mode is not OperatingPointMode.FIXED or job.job.status.phase not in HOLDING:
+    """Return what the job asks of the GPUs of each of its pods that may run; empty if they are to stay as found."""
+    if job.job.status.phase not in HOLDING:
+        return ()
+    limit, clock = _wanted(job)
+    if limit is None and clock is None:
         return ()
     found = []
     for pod in job.own_pods:
         node = _node_of(job, pod)
         if node is not None and not pod.has_ended:
-            limit = float(point.power_limit) if point.power_limit is not None else None
-            clock = int(point.max_clock) if point.max_clock is not None else None
             found.append(Ask(node, pod.uid, job.namespace, pod.name, limit, clock))
     return tuple(found)
+
+
+def _wanted(job: Job) -> tuple[float | None, int | None]:
+    """Return the power limit and the highest clock that the job's GPUs are to have; None for what is left as found."""
+    point, chosen = job.job.spec.energy.operating_point, job.job.status.operating_point
+    match point.mode:
+        case OperatingPointMode.FIXED:
+            limit = float(point.power_limit) if point.power_limit is not None else None
+            return limit, int(point.max_clock) if point.max_clock is not None else None
+        case OperatingPointMode.AUTO if chosen is not None and not is_as_found(job, chosen.power_limit_watts):
+            return chosen.power_limit_watts, None
+        case _:
+            return None, None
+
+
+def is_as_found(job: Job, limit_watts: float) -> bool:
+    """Return whether a power limit is the one that was found on the job's GPUs, as far as their agents have told."""
+    told = {gpu.found_watts for gpus in job.held_gpus.values() for gpu in gpus if gpu.found_watts is not None}
+    if job.learned is not None and job.learned.gpu is not None:
+        told.add(job.learned.gpu.max_limit_watts)
+    return bool(told) and all(whole(limit_watts) == whole(found) for found in told)
 
 
 def _node_of(job: Job, pod: Pod) -> str | None:

@@ -25,6 +25,7 @@ class Policy:
         stale_seconds: figures that are older are not fresh.
         settle_seconds: how long after a pod's end its node's agent is waited for, whose word comes last and is exact.
         lost_reading_seconds: how long the last reading of a pod is waited for of which nothing is heard any more.
+        reading_seconds: how long a job stays at an operating point until a measurement of it is complete, at least.
     """
 
     placement_timeout_seconds: float = 600.0
@@ -40,6 +41,7 @@ class Policy:
     stale_seconds: float = 60.0
     settle_seconds: float = 5.0
     lost_reading_seconds: float = 60.0
+    reading_seconds: float = 30.0
 
     def pause(self, times: int) -> float:
         """Return the seconds to wait after something went wrong for the n-th time in a row, n from 1."""

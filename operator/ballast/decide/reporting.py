@@ -25,6 +25,7 @@ from ballast.decide.freshness import (
     without_freshness,
 )
 from ballast.decide.noticing import is_elsewhere, significant, usable
+from ballast.decide.savings import Saving, is_saving_news, saving
 from ballast.decide.snapshot import Context, Job
 from ballast.decide.telemetry import Telemetry
 from ballast.decide.telling import status_of
@@ -46,12 +47,14 @@ class _Figures:
         watts: None if they are not known for all its pods.
         joules: None if they stay as they were told.
         telemetry: as recently asked for; None if it was not.
+        saving: what its operating point saved; None if there is nothing new to say of that.
     """
 
     freshness: Freshness | None
     watts: float | None = None
     joules: float | None = None
     telemetry: Telemetry | None = None
+    saving: Saving | None = None
 
 
 def wants_report(job: Job, context: Context) -> bool:
@@ -117,11 +120,14 @@ def _figures(job: Job, context: Context) -> _Figures | None:
     if telemetry is None or context.now - telemetry.asked_at > context.policy.stale_seconds:
         return _Figures(found)
     is_fresh = found is not None and found.status is True
+    joules = usable(total_joules(job), 0) if telemetry.joules else None
+    step = telemetry.training.step if telemetry.training is not None else None
     return _Figures(
         freshness=found,
         watts=usable(telemetry.watts, 0) if is_fresh else None,
-        joules=usable(total_joules(job), 0) if telemetry.joules else None,
+        joules=joules,
         telemetry=telemetry,
+        saving=saving(job, joules, step, context.now),
     )
 
 
@@ -133,6 +139,8 @@ def _is_news(job: Job, figures: _Figures) -> bool:
     if is_elsewhere(watts, figures.watts, WATTS_SHARE, LEAST_WATTS):
         return True
     if figures.joules is not None and is_elsewhere(joules, figures.joules, JOULES_SHARE, LEAST_JOULES):
+        return True
+    if is_saving_news(status.energy, figures.saving):
         return True
     if telemetry is None or telemetry.training is None:
         return False
@@ -148,6 +156,8 @@ def _energy(job: Job, figures: _Figures) -> EnergyStatus | None:
         # Rounded down: the ledger is exact, and what was told once never falls.
         joules = max(float(math.floor(figures.joules)), told.joules or 0.0)
         update |= {"joules": joules, "used": format_energy(joules)}
+        if figures.saving is not None:
+            update |= {"baseline_joules": figures.saving.baseline_joules, "saved_percent": figures.saving.percent}
     energy = told.model_copy(update=update)
     return energy if energy != EnergyStatus() else None
 

@@ -17,6 +17,7 @@ from ballast.api.finalreading import FinalReading
 from ballast.api.trainingjob import Objective, TrainingJob
 from ballast.decide.gpu_asks import HeldGpu, NodeView
 from ballast.decide.gpu_models import GpuModel
+from ballast.decide.measurement import Learned, Measurement
 from ballast.decide.policy import Policy
 from ballast.decide.resources import GPU, Resources
 from ballast.decide.telemetry import Telemetry
@@ -262,6 +263,9 @@ class Job:
         unheard: by pod UID, since when this operator has waited for a word of a pod that is over; seconds since the
             epoch.
         telemetry: what Prometheus knows of its latest attempt; None if nothing.
+        learned: what profiles say of its workload on its GPU model; None without GPUs, or while its nodes' model is
+            not known.
+        measurement: the newest that is complete; handed out in one snapshot only.
     """
 
     job: TrainingJob
@@ -285,6 +289,8 @@ class Job:
     known_readings: Mapping[str, FinalReading] = field(default_factory=dict)
     unheard: Mapping[str, float] = field(default_factory=dict)
     telemetry: Telemetry | None = None
+    learned: Learned | None = None
+    measurement: Measurement | None = None
 
     @property
     def order(self) -> tuple[float, str, str]:
@@ -381,6 +387,8 @@ class Context:
         nodes: every node by name.
         telemetry_problem: as in the snapshot.
         telemetry_asked_at: as in the snapshot.
+        renewed: by the job's UID, why what was known of its workload was dropped in this cycle.
+        models_of: the GPU models that a gang could have, remembered where it was found out once in a cycle.
     """
 
     now: float
@@ -388,3 +396,5 @@ class Context:
     policy: Policy
     telemetry_problem: str | None = None
     telemetry_asked_at: float | None = None
+    renewed: Mapping[str, str] = field(default_factory=dict)
+    models_of: dict[GangRequest, tuple[GpuModel, ...]] = field(default_factory=dict, compare=False)

@@ -22,6 +22,7 @@ class Telemetry:
         asked_at: when Prometheus was asked, seconds since the epoch.
         pods: of how many pods there are figures.
         oldest_at: when the meter looked last at the pod whose figures are oldest, seconds since the epoch.
+        read_at: the same on average over the pods: of that moment, if they draw alike, are the joules of them all.
         joules: by component, since each pod began.
         watts: of all pods; None if no pod tells it.
         training: what the trainer reported, the evaluations among it that came since the last time.
@@ -32,6 +33,7 @@ class Telemetry:
     asked_at: float
     pods: int
     oldest_at: float | None = None
+    read_at: float | None = None
     joules: Mapping[Component, float] = field(default_factory=dict)
     watts: float | None = None
     training: Training | None = None

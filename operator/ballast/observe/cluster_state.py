@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from ballast.api.jobstatus import Phase
@@ -17,15 +18,17 @@ from ballast.api.trainingjob import InvalidTrainingJob
 from ballast.decide.actions import Action, Expire, ReleaseOrphan, ReleasePod, StopAttempt
 from ballast.decide.policy import Policy
 from ballast.decide.resources import Resources
-from ballast.decide.snapshot import Context, GangRequest, Lane, Refusal, Snapshot
+from ballast.decide.snapshot import Context, GangRequest, Job, Lane, Refusal, Snapshot
 from ballast.decide.telemetry import Poll
 from ballast.observe.agenda import Agenda
-from ballast.observe.figure_news import FigureNews
+from ballast.observe.energy_profiles import EnergyProfiles
+from ballast.observe.figure_news import PAUSE_SECONDS, FigureNews
 from ballast.observe.held_pods import HeldPods
 from ballast.observe.job_records import JobRecords
 from ballast.observe.job_telemetry import JobTelemetry
 from ballast.observe.job_views import JobViews
 from ballast.observe.jobs_on_nodes import JobsOnNodes
+from ballast.observe.measurements import Measurements
 from ballast.observe.names import Names
 from ballast.observe.node_powers import NodePowers
 from ballast.observe.node_usage import NodeUsage
@@ -48,6 +51,7 @@ class Kind(StrEnum):
     NODE = "Node"
     PRIORITY_CLASS = "PriorityClass"
     NODE_POWER = "NodePower"
+    ENERGY_PROFILE = "EnergyProfile"
 
 
 class ClusterState:
@@ -59,6 +63,7 @@ class ClusterState:
         clock: seconds since the epoch; tells when a job is due.
         policy: the times that make a job due.
         sidecar: what the exporter asks for in each pod that carries one.
+        shared_namespace: where the EnergyProfiles are that all namespaces read; empty: there are none.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class ClusterState:
         clock: Callable[[], float] = time.time,
         policy: Policy | None = None,
         sidecar: Resources = NO_RESOURCES,
+        shared_namespace: str = "",
     ) -> None:
         self.synced = asyncio.Event()
         self._clock = clock
@@ -82,12 +88,16 @@ class ClusterState:
         self._priorities = Priorities()
         self._usage = NodeUsage()
         self._powers = NodePowers(self._policy.agents)
+        self._profiles = EnergyProfiles(shared_namespace)
+        self._measurements = Measurements(self._policy.reading_seconds)
         self._held_pods = HeldPods()
         self._telemetry = JobTelemetry()
         self._figure_news = FigureNews()
         self._agenda = Agenda()
         self._pace = Pace()
-        self._under_way = ActionsUnderWay(self._records, self._powers, self._held_pods, self._pace)
+        self._under_way = ActionsUnderWay(
+            self._records, self._powers, self._profiles, self._measurements, self._held_pods, self._pace
+        )
         self._refusals = Refusals()
         self._views = JobViews(
             self._records,
@@ -95,6 +105,7 @@ class ClusterState:
             self._powers,
             self._held_pods,
             self._telemetry,
+            self._profiles,
             self._policy.aging_seconds,
         )
         self._upkeep = Upkeep(
@@ -107,6 +118,8 @@ class ClusterState:
             usage=self._usage,
             jobs_on_nodes=self._jobs_on_nodes,
             powers=self._powers,
+            profiles=self._profiles,
+            measurements=self._measurements,
             figure_news=self._figure_news,
             agenda=self._agenda,
         )
@@ -133,6 +146,8 @@ class ClusterState:
             case Kind.NODE_POWER:
                 if self._names[kind].take(metadata):
                     self._observe_power(obj)
+            case Kind.ENERGY_PROFILE:
+                self._refresh(self._profiles.put(obj))
             case Kind.PRIORITY_CLASS:
                 if self._names[kind].take(metadata) and self._priorities.put(priority_class(obj)):
                     self._upkeep.refresh_queue()
@@ -161,6 +176,8 @@ class ClusterState:
                 name = self._names[kind].free(uid)
                 if name is not None and self._priorities.remove(name):
                     self._upkeep.refresh_queue()
+            case Kind.ENERGY_PROFILE:
+                self._refresh(self._profiles.remove(uid))
             case Kind.JOB | Kind.POD:
                 self._forget_child(uid)
         self._wake()
@@ -220,8 +237,8 @@ class ClusterState:
 
     def take_telemetry(self, poll: Poll) -> None:
         """Take in what Prometheus answered, or that it did not; the next cycles look which running jobs have news."""
-        for uid in self._telemetry.take(poll):
-            self._upkeep.refresh(uid)
+        self._refresh(self._telemetry.take(poll))
+        self._measurements.take(poll)
         self._figure_news.arrived(self._agenda.running(), self._clock())
         self._wake()
 
@@ -242,10 +259,10 @@ class ClusterState:
         for kind, obj in found:
             if kind in set(Kind):
                 self.observe(Kind(kind), obj)
-        uid = self._under_way.settle(action, (obj for _, obj in found), self._clock())
+        uids = self._under_way.settle(action, (obj for _, obj in found), self._clock())
         if not found:
             self._forget_what_is_gone(action)
-        self._refresh(uid)
+        self._refresh(uids)
         self._wake()
 
     def _forget_what_is_gone(self, action: Action) -> None:
@@ -267,8 +284,8 @@ class ClusterState:
         """
         self._refresh(self._under_way.reject(action, self._clock(), invalid, forbidden))
 
-    def _refresh(self, uid: str | None) -> None:
-        if uid is not None:
+    def _refresh(self, uids: Iterable[str]) -> None:
+        for uid in dict.fromkeys(uids):
             self._upkeep.refresh(uid)
 
     # -- what the control loop reads ------------------------------------------------------------------------------
@@ -290,7 +307,7 @@ class ClusterState:
             now=now,
             nodes=self._usage.nodes(),
             lanes=tuple(Lane(gang, jobs) for gang, jobs in self._agenda.waiting.lanes(max_actions)),
-            changed=tuple(job for job in changed if job is not None),
+            changed=tuple(self._with_measurement(job) for job in changed if job is not None),
             review=self._agenda.waiting.review(explanations),
             refused=self._refusals.since(self._usage.gains),
             max_actions=max_actions,
@@ -303,9 +320,18 @@ class ClusterState:
             telemetry_asked_at=self._telemetry.asked_at,
         )
 
+    def _with_measurement(self, job: Job) -> Job:
+        """Return a job with what was measured of it, unless that cannot be entered yet."""
+        if job.learned is None or job.learned.writing:
+            return job
+        measurement = self._measurements.hand_out(job.uid)
+        return job if measurement is None else replace(job, measurement=measurement)
+
     def _due(self, now: float) -> Iterator[str]:
         """Yield the jobs that are to be looked at because of the time, or of what Prometheus answered."""
         yield from self._agenda.timers.pop_due(now)
+        self._measurements.may_enter(self._profiles.rested(now))
+        yield from self._measurements.news()
         for pod in self._held_pods.rested(now):
             owner = self._records.owner(pod)
             if owner is not None:
@@ -329,6 +355,8 @@ class ClusterState:
     def look_again(self, snapshot: Snapshot) -> None:
         """Put a snapshot's jobs back, because its actions were cut off."""
         for job in snapshot.changed:
+            if job.measurement is not None:
+                self._measurements.take_back(job.uid, job.measurement)
             if job.uid in self._records:
                 self._upkeep.refresh(job.uid)
         self._powers.look_again(snapshot.powers)
@@ -340,8 +368,10 @@ class ClusterState:
         times = (
             self._agenda.timers.next(),
             self._powers.next_due(),
+            self._profiles.next_due(),
             self._held_pods.next_due(),
             self._figure_news.next_due(now),
+            now + PAUSE_SECONDS if self._measurements.has_news else None,
         )
         due = min((time for time in times if time is not None), default=None)
         return max(due - now, 0.0) if due is not None else None

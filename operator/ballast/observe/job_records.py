@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from ballast.api.trainingjob import InvalidTrainingJob, TrainingJob
+from ballast.decide.profile_keys import profile_key
 from ballast.decide.resources import Resources
 from ballast.observe.parsing import JsonObject, UnsupportedTemplate, gang_request, training_pod, workload
 from ballast.observe.records import Record
@@ -67,6 +68,7 @@ class JobRecords:
             raise
         record.unreadable = False
         if record.job is None or record.job.spec != job.spec:
+            record.profile_key = profile_key(job)
             try:
                 record.gang, record.problem, record.grown = gang_request(job, self._sidecar), None, None
             except UnsupportedTemplate as error:

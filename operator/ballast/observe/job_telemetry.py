@@ -96,7 +96,7 @@ def _completed(told: Telemetry, before: Telemetry | None) -> Telemetry:
     if told.watts is None and before.watts is not None:
         found = replace(found, watts=before.watts, oldest_at=before.oldest_at)
     if not told.joules:
-        found = replace(found, joules=before.joules)
+        found = replace(found, joules=before.joules, read_at=before.read_at)
     if told.training is None:
         found = replace(found, training=before.training, missed_evaluations=before.missed_evaluations)
     elif told.training.step is None and before.training is not None and before.training.step is not None:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ballast.decide.measurement import Learned
 from ballast.decide.snapshot import Job
+from ballast.observe.boards import Boards, boards_of
+from ballast.observe.energy_profiles import EnergyProfiles, Workload
 from ballast.observe.held_pods import HeldPods
 from ballast.observe.job_records import JobRecords
 from ballast.observe.job_telemetry import JobTelemetry
@@ -28,6 +31,7 @@ class JobViews:
     powers: NodePowers
     held_pods: HeldPods
     telemetry: JobTelemetry
+    profiles: EnergyProfiles
     aging_seconds: float
 
     def of(self, uid: str) -> Job | None:
@@ -40,8 +44,8 @@ class JobViews:
         if view is None:
             return None
         held = [pod for pod in view.pods if pod.held]
-        telemetry = self.telemetry.of(uid)
-        if not held and telemetry is None:
+        telemetry, learned = self.telemetry.of(uid), self._learned(view)
+        if not held and telemetry is None and learned is None:
             return view
         words = {pod.uid: self.powers.word(pod.node, pod.uid) for pod in held if pod.node is not None}
         return replace(
@@ -52,4 +56,20 @@ class JobViews:
             known_readings=self.telemetry.known(uid),
             unheard=self.telemetry.unheard(uid),
             telemetry=telemetry,
+            learned=learned,
         )
+
+    def boards(self, job: Job) -> Boards | None:
+        """Return what the GPUs of a job's nodes, or those that it holds, have in common; None while nobody tells."""
+        return boards_of(job, self.powers.boards, self.powers.gpus)
+
+    def workload(self, job: Job, boards: Boards | None) -> Workload | None:
+        """Return as what a job is learned; None without GPUs, or while their model is not known."""
+        if boards is None or boards.model is None:
+            return None
+        return Workload(job.namespace, self.records.of(job.uid).profile_key, boards.model)
+
+    def _learned(self, job: Job) -> Learned | None:
+        boards = self.boards(job)
+        workload = self.workload(job, boards)
+        return self.profiles.learned(workload, boards) if boards is not None and workload is not None else None

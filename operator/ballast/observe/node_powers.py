@@ -17,6 +17,7 @@ from ballast.api.nodestatus import EndedPod, GpuStatus, NodePowerStatus
 from ballast.decide.actions import NodeAction
 from ballast.decide.gpu_asks import Ask, HeldGpu, NodeView
 from ballast.decide.operating_point import reserved_watts
+from ballast.observe.boards import Boards, in_common
 from ballast.observe.timers import Timers, retry_delay
 
 MAX_POD_JOULES = 1e15
@@ -26,7 +27,8 @@ class News(NamedTuple):
     """Whom a NodePower concerns that came in.
 
     Attributes:
-        of_node: the jobs on the node, because its GPUs or their holders are others than before, or its agent came.
+        of_node: the jobs on the node, because its GPUs, what they are or who holds them changed, or its agent
+            came.
         ended_pods: these pods, by UID: the agent says something new of what they used.
     """
 
@@ -45,6 +47,7 @@ class NodePowers:
         self._kept = kept
         self._nodes: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {}  # name -> UID, labels
         self._powers: dict[str, NodePower] = {}
+        self._boards: dict[str, Boards] = {}
         self._asks_of_job: dict[str, tuple[Ask, ...]] = {}
         self._asks_on_node: dict[str, dict[str, tuple[Ask, ...]]] = defaultdict(dict)  # node -> job -> asks
         self._held: dict[str, dict[str, tuple[HeldGpu, ...]]] = {}  # node -> pod -> GPUs
@@ -87,8 +90,9 @@ class NodePowers:
         else:
             self._powers[name] = power
         status = power.status if power is not None else NodePowerStatus()
-        before, spoke = self._held.get(name, {}), self.has_agent(name)
+        before, spoke = (self._held.get(name, {}), self._boards.get(name)), self.has_agent(name)
         self._held[name] = _held(status)
+        self._put_boards(name, in_common(status.gpus))
         if status.agent is not None:
             self._agents.add(name)
         else:
@@ -101,7 +105,7 @@ class NodePowers:
             self._ended.pop(name, None)
         self._mark(name)
         return News(
-            of_node=before != self._held[name] or spoke != self.has_agent(name),
+            of_node=before != (self._held[name], self._boards.get(name)) or spoke != self.has_agent(name),
             ended_pods=tuple(uid for uid, reading in ended.items() if reading is not told.get(uid)),
         )
 
@@ -109,6 +113,7 @@ class NodePowers:
         """Take in that a NodePower is deleted."""
         self._powers.pop(name, None)
         self._held.pop(name, None)
+        self._boards.pop(name, None)
         self._ended.pop(name, None)
         self._agents.discard(name)
         self._mark(name)
@@ -180,6 +185,15 @@ class NodePowers:
         """Return the GPUs that a node's agent has seen a pod hold."""
         return self._held.get(node, {}).get(pod, ())
 
+    def boards(self, node: str) -> Boards | None:
+        """Return what all GPUs of a node have in common; None while its agent tells of none."""
+        return self._boards.get(node)
+
+    def gpus(self, node: str) -> Mapping[str, GpuStatus]:
+        """Return the GPUs of a node by UUID, as its agent tells of them."""
+        power = self._powers.get(node)
+        return {gpu.uuid: gpu for gpu in power.status.gpus} if power is not None else {}
+
     def has_agent(self, node: str) -> bool:
         """Return whether a node's agent has told of itself, so that it will tell what pods used that end there."""
         return node in self._agents
@@ -191,6 +205,12 @@ class NodePowers:
     def reserved_watts(self) -> float:
         """Return the most that all GPUs with an agent may draw, what is not confirmed yet included."""
         return sum(self._reserved.values())
+
+    def _put_boards(self, node: str, boards: Boards | None) -> None:
+        if boards is not None:
+            self._boards[node] = boards
+        else:
+            self._boards.pop(node, None)
 
     def _asks(self, node: str) -> tuple[Ask, ...]:
         return tuple(ask for asks in self._asks_on_node.get(node, {}).values() for ask in asks)

@@ -43,6 +43,7 @@ class Record:
 
     Attributes:
         gang: what the template asks for.
+        profile_key: under which its workload is learned.
         grown: what one of its pods asks for in fact, if the API server made it larger than the template.
         grown_at: when that was last seen; seconds since the epoch.
         assumed: the status that is being written.
@@ -54,6 +55,7 @@ class Record:
 
     job: TrainingJob | None = None
     gang: GangRequest | None = None
+    profile_key: str = ""
     problem: str | None = None
     grown: PodSize | None = None
     grown_at: float | None = None

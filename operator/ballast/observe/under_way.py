@@ -17,10 +17,13 @@ from ballast.decide.actions import (
     ReleaseOrphan,
     ReleasePod,
     Transition,
+    WriteProfile,
     WriteStatus,
 )
+from ballast.observe.energy_profiles import EnergyProfiles
 from ballast.observe.held_pods import HeldPods
 from ballast.observe.job_records import JobRecords
+from ballast.observe.measurements import Measurements
 from ballast.observe.node_powers import NodePowers
 from ballast.observe.pace import Pace
 from ballast.observe.parsing import JsonObject, refusal
@@ -29,29 +32,34 @@ from ballast.observe.timers import retry_delay
 
 @dataclass(frozen=True, slots=True)
 class ActionsUnderWay:
-    """Tells those whom an action concerns what became of it: its job's record, its node, or the pod that is let go.
+    """Tells those whom an action concerns what became of it: a job's record, a node, a profile, or a pod that goes.
 
-    Each method returns the UID of the job that is to be looked at anew; None if no job is.
+    Each method returns the UIDs of the jobs that are to be looked at anew.
     """
 
     records: JobRecords
     powers: NodePowers
+    profiles: EnergyProfiles
+    measurements: Measurements
     held_pods: HeldPods
     pace: Pace
 
-    def assume(self, action: Action) -> str | None:
+    def assume(self, action: Action) -> tuple[str, ...]:
         """Count an action as done while it is under way."""
         if isinstance(action, NodeAction):
             self.powers.assume(action)
-            return None
+            return ()
+        if isinstance(action, WriteProfile):
+            self.profiles.assume(action)
+            return ()
         if isinstance(action, (ReleasePod, ReleaseOrphan)):
             self.held_pods.begins(released(action))
-            return None
+            return ()
         uid = action.job.metadata.uid
         self.records.of(uid).assume(action)
-        return uid
+        return (uid,)
 
-    def settle(self, action: Action, answers: Iterable[JsonObject], now: float) -> str | None:
+    def settle(self, action: Action, answers: Iterable[JsonObject], now: float) -> tuple[str, ...]:
         """Take in that an action is done.
 
         Args:
@@ -61,10 +69,13 @@ class ActionsUnderWay:
         """
         if isinstance(action, NodeAction):
             self.powers.settle(action)
-            return None
+            return ()
+        if isinstance(action, WriteProfile):
+            self.measurements.may_enter(self.profiles.settle(action))
+            return ()
         if isinstance(action, (ReleasePod, ReleaseOrphan)):
             self.held_pods.is_done(released(action))
-            return None
+            return ()
         uid = action.job.metadata.uid
         record = self.records.of(uid)
         if isinstance(action, AskForRefusal):
@@ -73,9 +84,9 @@ class ActionsUnderWay:
             self.pace.count(record.gang.size if record.gang is not None else 1, now)
         record.drop_assumption(action)
         record.failures = 0
-        return uid
+        return (uid,)
 
-    def reject(self, action: Action, now: float, invalid: str | None, forbidden: str | None) -> str | None:
+    def reject(self, action: Action, now: float, invalid: str | None, forbidden: str | None) -> tuple[str, ...]:
         """Take in that an action failed.
 
         Args:
@@ -86,16 +97,19 @@ class ActionsUnderWay:
         """
         if isinstance(action, NodeAction):
             self.powers.reject(action, now)
-            return None
+            return ()
+        if isinstance(action, WriteProfile):
+            self.profiles.reject(action, now)
+            return ()
         if isinstance(action, (ReleasePod, ReleaseOrphan)):
             self.held_pods.failed(released(action), now)
-            return None
+            return ()
         uid = action.job.metadata.uid
         record = self.records.of(uid)
         record.reject(action, invalid, forbidden)
         record.rests_until = now + retry_delay(record.failures)
         record.failures += 1
-        return uid
+        return (uid,)
 
 
 def released(action: ReleasePod | ReleaseOrphan) -> str:

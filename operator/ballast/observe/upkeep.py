@@ -15,12 +15,15 @@ from ballast.decide.lifecycle import next_due
 from ballast.decide.operating_point import asks
 from ballast.decide.policy import Policy
 from ballast.observe.agenda import Agenda
+from ballast.observe.energy_profiles import EnergyProfiles
 from ballast.observe.figure_news import FigureNews
 from ballast.observe.held_pods import HeldPods
+from ballast.observe.held_points import held_point
 from ballast.observe.job_records import JobRecords
 from ballast.observe.job_telemetry import JobTelemetry
 from ballast.observe.job_views import JobViews
 from ballast.observe.jobs_on_nodes import JobsOnNodes
+from ballast.observe.measurements import Measurements
 from ballast.observe.node_powers import NodePowers
 from ballast.observe.node_usage import NodeUsage
 from ballast.observe.records import Record, nodes_of
@@ -44,6 +47,8 @@ class Upkeep:
     usage: NodeUsage
     jobs_on_nodes: JobsOnNodes
     powers: NodePowers
+    profiles: EnergyProfiles
+    measurements: Measurements
     figure_news: FigureNews
     agenda: Agenda
 
@@ -69,7 +74,11 @@ class Upkeep:
             job, forgets_at = self.views.of(uid) or job, None
         self.usage.claim(uid, record.held(job))
         self.jobs_on_nodes.put(uid, nodes_of(job))
-        self.powers.ask(uid, asks(job))
+        asked = asks(job)
+        self.powers.ask(uid, asked)
+        boards = self.views.boards(job)
+        self.profiles.want(uid, self.views.workload(job, boards))
+        self.measurements.put(uid, held_point(job, asked, boards), now)
         if job.job.status.phase is not Phase.RUNNING:
             self.figure_news.forget(uid)
         if record.rests_until is not None and record.rests_until <= now:
@@ -97,6 +106,8 @@ class Upkeep:
         self.usage.claim(uid, {})
         self.jobs_on_nodes.put(uid, frozenset())
         self.powers.ask(uid, ())
+        self.profiles.want(uid, None)
+        self.measurements.forget(uid)
         self.telemetry.forget(uid)
         self.figure_news.forget(uid)
         self.held_pods.put_orphans(uid, record.held_pods(leaving=record.unreadable))

@@ -11,7 +11,7 @@ from typing import Any
 
 import kopf
 
-from ballast.api import nodepower, trainingjob
+from ballast.api import energyprofile, nodepower, trainingjob
 from ballast.api.base import GROUP, VERSION
 from ballast.api.labels import JOB_UID_LABEL
 from ballast.observe.cluster_state import ClusterState, Kind
@@ -21,6 +21,7 @@ RESOURCES: Mapping[Kind, tuple[str, str, str]] = {
     Kind.NODE: ("", "v1", "nodes"),
     Kind.PRIORITY_CLASS: ("scheduling.k8s.io", "v1", "priorityclasses"),
     Kind.NODE_POWER: (GROUP, VERSION, nodepower.PLURAL),
+    Kind.ENERGY_PROFILE: (GROUP, VERSION, energyprofile.PLURAL),
     Kind.POD: ("", "v1", "pods"),
     Kind.JOB: ("batch", "v1", "jobs"),
 }

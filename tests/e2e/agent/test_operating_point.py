@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.agent.conftest import GpuSite
 from tests.e2e.agent.jobs import gpu_job
 from tests.e2e.agents import Agents
@@ -52,11 +54,14 @@ def test_a_point_that_the_board_does_not_take_is_refused_whole(
     assert len(v100.gpus.calls()) == calls, "nothing was even tried"
 
 
-def test_a_job_that_asks_for_nothing_touches_nothing(agents: Agents, v100: GpuSite, namespace: Namespace) -> None:
+@pytest.mark.parametrize("mode", ["Auto", "None"])
+def test_a_job_of_which_nothing_is_known_touches_nothing(
+    mode: str, agents: Agents, v100: GpuSite, namespace: Namespace
+) -> None:
     calls = len(v100.gpus.calls())
-    namespace.submit(gpu_job("train", v100.node, seconds=3))
+    namespace.submit(gpu_job("train", v100.node, seconds=3).spec(energy={"operatingPoint": {"mode": mode}}))
     job = namespace.wait_for_job("train", lambda job: _gpus(job) != [None], "its GPU is known")
-    assert condition(job, "OperatingPointSet") is None
+    assert _verdict(job) in {"None"} | ({"PointAsFound"} if mode == "Auto" else set())
     namespace.wait_for_phase("train", "Succeeded")
     assert len(v100.gpus.calls()) == calls
 

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from ballast.act.executor import Executor
+from ballast.api.energyprofile import EnergyProfileSpec, EnergyProfileStatus
 from ballast.decide.actions import (
     Action,
     CreateObjects,
@@ -16,6 +17,7 @@ from ballast.decide.actions import (
     StopAttempt,
     Transition,
     Ungate,
+    WriteProfile,
     WriteStatus,
 )
 from ballast.decide.snapshot import Orphan
@@ -25,6 +27,9 @@ from tests.unit.act.api_server import ApiServer, Outcomes
 
 GANG = job("gang").launched_by("torchrun").placed_on("a").training_job()
 STATUSES = [WriteStatus(GANG, transition, GANG.status) for transition in Transition]
+PROFILE = WriteProfile(
+    "team", "resnet-a40", "7", EnergyProfileSpec(profile_key="resnet", gpu_model="NVIDIA-A40"), EnergyProfileStatus()
+)
 CREATE, UNGATE = CreateObjects(GANG, 1), Ungate(GANG, "gang-1-0", "uid", "a", 0)
 
 
@@ -45,7 +50,7 @@ class Deadly(Failpoints):
 
 
 async def requests_before_death(action: Action, failpoint: str) -> int:
-    server = ApiServer()
+    server = ApiServer(answers=[{"metadata": {"resourceVersion": str(number)}} for number in range(2)])
     tasks = asyncio.get_running_loop()
     executor = Executor(
         server,  # type: ignore[arg-type]
@@ -69,6 +74,8 @@ async def requests_before_death(action: Action, failpoint: str) -> int:
         (UNGATE, "ungate", 0),
         (StopAttempt(GANG, "gang-1", "uid"), "stop", 0),
         (Expire(GANG), "expire", 0),
+        (PROFILE, "profile", 0),
+        (PROFILE, "profile.status", 1),
         (ReleasePod(GANG, "gang-1-0", "uid"), "release", 0),
         (ReleaseOrphan(Orphan("team", "gang-1-0", "uid")), "release", 0),
     ],

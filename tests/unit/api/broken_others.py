@@ -103,6 +103,12 @@ BROKEN_PROFILES = (
         "must be a moment after",
         put(complete_profile(), ("spec", "points", 1, "measuredAt"), "1970-01-01T00:00:00Z"),
     ),
+    BrokenRule(
+        EnergyProfile,
+        "contradicted-of-old",
+        "must be a moment after",
+        put(complete_profile(), ("status", "contradicting", "measuredAt"), "1970-01-01T00:00:00Z"),
+    ),
 )
 FORBIDDEN_PROFILE_EDITS = (
     ForbiddenEdit(

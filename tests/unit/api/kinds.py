@@ -154,6 +154,7 @@ def complete_profile() -> Manifest:
         "samples": 80,
         "bestPowerLimitWatts": 250,
         "bestJoulesPerStep": 569.5,
+        "contradicting": measured_point(250),
         "conditions": [_condition("Usable")],
     }
     return manifest

@@ -18,6 +18,7 @@ KNOWN = Telemetry(
     asked_at=NOW,
     pods=2,
     oldest_at=NOW - 5,
+    read_at=NOW - 4,
     joules={Component.GPU: 500.0},
     watts=200.0,
     training=Training(step=10, evaluations=1, reported_at=NOW - 3),
@@ -28,12 +29,13 @@ NEW = Telemetry(
     asked_at=LATER,
     pods=2,
     oldest_at=LATER - 5,
+    read_at=LATER - 4,
     joules={Component.GPU: 900.0},
     watts=210.0,
     training=Training(step=20, evaluations=2, reported_at=LATER - 3),
     missed_evaluations=2,
 )
-NO_FIGURES = replace(NEW, pods=0, oldest_at=None, joules={}, watts=None)
+NO_FIGURES = replace(NEW, pods=0, oldest_at=None, read_at=None, joules={}, watts=None)
 PROBLEM = "timed out"
 
 
@@ -56,7 +58,7 @@ def test_what_is_whole_counts_also_if_there_was_a_problem() -> None:
 
 
 def test_without_figures_of_any_pod_those_before_stay_with_their_age() -> None:
-    figures = replace(NEW, oldest_at=KNOWN.oldest_at, joules=KNOWN.joules, watts=KNOWN.watts)
+    figures = replace(NEW, oldest_at=KNOWN.oldest_at, read_at=KNOWN.read_at, joules=KNOWN.joules, watts=KNOWN.watts)
     assert known_after(NO_FIGURES) == figures
     again = known_after(NO_FIGURES, replace(NO_FIGURES, asked_at=LATER + 15))
     assert again == replace(figures, asked_at=LATER + 15)
@@ -66,7 +68,7 @@ def test_without_figures_of_any_pod_those_before_stay_with_their_age() -> None:
     ("lacking", "kept"),
     [
         ({"watts": None}, {"watts": 200.0, "oldest_at": NOW - 5}),
-        ({"joules": {}}, {"joules": KNOWN.joules}),
+        ({"joules": {}}, {"joules": KNOWN.joules, "read_at": KNOWN.read_at}),
         ({"training": None, "missed_evaluations": 0}, {"training": KNOWN.training, "missed_evaluations": 1}),
     ],
 )

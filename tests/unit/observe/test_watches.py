@@ -52,12 +52,13 @@ async def test_a_deleted_pod_holds_nothing() -> None:
     assert len(state.snapshot(NOW, 1).lanes) == 1
 
 
-def test_six_kinds_are_watched_and_nothing_is_patched() -> None:
+def test_seven_kinds_are_watched_and_nothing_is_patched() -> None:
     handlers = registry(ClusterState())
     assert {handler.id for handler in handlers._watching.get_all_handlers()} == {
         "trainingjobs",
         "nodes",
         "nodepowers",
+        "energyprofiles",
         "pods",
         "jobs",
         "priorityclasses",

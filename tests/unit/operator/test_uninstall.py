@@ -141,3 +141,11 @@ async def test_a_right_that_is_missing_is_told_at_once(cluster: Cluster) -> None
     cluster.failures = [ApiRefused(403, "Forbidden", "deployments/scale")]
     with pytest.raises(ApiRefused, match="deployments/scale"):
         await uninstall(cluster, NAMESPACE, PATIENT)
+
+
+async def test_what_was_measured_stays(cluster: Cluster) -> None:
+    path = "/apis/ballast.dev/v1alpha1/namespaces/team/energyprofiles/resnet"
+    cluster.objects[path] = {"metadata": {"name": "resnet", "namespace": "team", "uid": "uid-resnet"}}
+    assert await uninstall(cluster, NAMESPACE, PATIENT) == 0
+    assert path in cluster.objects
+    assert not any("energyprofiles" in write for write in cluster.writes)

@@ -391,7 +391,7 @@ ROWS = (
         phase=None,
         claim=VARIABLE,
         source=Source.SIMULATOR,
-        missing="which does not exist yet",
+        missing="of policies on a trace of jobs: ballast simulate, then --simulation DIR/results.json here",
     ),
     Row(
         key="stack",

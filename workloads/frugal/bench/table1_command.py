@@ -101,6 +101,15 @@ def add_parser(subparsers: Any) -> None:
         metavar="FILE",
         help="report.json of a frugal search architecture, for the row search; may be repeated",
     )
+    what.add_argument(
+        "--simulation",
+        dest="simulations",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="results.json of a ballast simulate, for the row scheduling; may be repeated",
+    )
     add_measuring_options(parser)
     parser.set_defaults(inference_seconds=None)  # the size's, unless one is named
     parser.add_argument_group("results").add_argument(
@@ -137,7 +146,15 @@ def _run(arguments: argparse.Namespace, signals: StopSignals) -> int:
     from frugal.bench.runner import meter_for, run_plan
     from frugal.bench.table1 import entries
     from frugal.bench.table1_hardware import with_hardware
-    from frugal.bench.table1_sources import read_search, read_sweep, recorded_sweeps, with_searches, with_sweeps
+    from frugal.bench.table1_sources import (
+        read_search,
+        read_simulation,
+        read_sweep,
+        recorded_sweeps,
+        with_searches,
+        with_simulations,
+        with_sweeps,
+    )
     from frugal.bench.trial import Procedure
 
     device = _device(arguments.device)
@@ -151,11 +168,13 @@ def _run(arguments: argparse.Namespace, signals: StopSignals) -> int:
     )
     sweeps = [read_sweep(path) for path in arguments.sweeps or recorded_sweeps()]
     searches = [read_search(path) for path in arguments.searches]
+    simulated = [one for path in arguments.simulations for one in read_simulation(path)]
     meter = meter_for(plan, power_model(arguments))
     outcome = run_plan(plan, out, meter, procedure=procedure, signals=signals)
     if outcome.trials:
         found = entries(outcome.trials, plan=plan, device=device, count=joules_per_example, rows=rows)
-        found = with_hardware(with_searches(with_sweeps(found, sweeps), searches), outcome.trials)
+        found = with_simulations(with_searches(with_sweeps(found, sweeps), searches), simulated)
+        found = with_hardware(found, outcome.trials)
         _show(found, outcome, plan, size, out)
     for failure in outcome.failures:
         sys.stderr.write(f"failed: {failure.case}, seed {failure.seed}: {failure.message}\n")

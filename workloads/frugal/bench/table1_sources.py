@@ -1,17 +1,18 @@
-"""Rows of the survey's Table 1 that other commands fill: dynamic voltage and frequency scaling, architecture search.
+"""Rows of the survey's Table 1 that other commands fill: operating points, architecture search, scheduling.
 
 A sweep measures the same steps at each operating point; the point with the fewest joules is what the technique saves,
 and beside it stands the best one that is not much slower. Of a search only what its finals found counts, on seeds that
-it had not seen. What must hold: joules of the simulated NVML are shown as simulated, and estimated ones as estimated,
-never as measured.
+it had not seen. Of a simulation each policy counts that energy is saved by, paired by seed. What must hold: joules of
+the simulated NVML and of simulated clusters are shown as simulated, and estimated ones as estimated, never as measured.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from frugal.bench.comparison import Interval
 from frugal.bench.records import Phase
@@ -23,6 +24,8 @@ from frugal.sweep.result import SweepResult
 
 RECORDED = Path(__file__).parents[1] / "sweep" / "recorded"
 MAX_SLOWDOWN_PERCENT = 10.0
+SHOWN_POLICIES = ("ballast", "per-job-limit", "pinned-to-fastest-per-job-limit-margin")
+"""Of a simulation's policies: the operator's own, and two that are told what to compare it with."""
 _BOUNDED = f", at most {MAX_SLOWDOWN_PERCENT:g} % slower"
 
 
@@ -40,6 +43,27 @@ class Searched:
     change: Interval
     measured: bool
     by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """What a policy saves in one table of a simulation.
+
+    Attributes:
+        policy: Its name.
+        baseline: Name of the policy that it is compared with.
+        table: Title of the table.
+        dynamic: Of the energy above idle, which does not depend on how long a cluster stands idle at the end.
+        total: Of all energy.
+        too_slow: Of the jobs, how many ran slower than they allow, in percent.
+    """
+
+    policy: str
+    baseline: str
+    table: str
+    dynamic: Interval
+    total: Interval
+    too_slow: float
 
 
 def recorded_sweeps() -> list[Path]:
@@ -65,6 +89,47 @@ def with_searches(entries: Sequence[Entry], searches: Sequence[Searched]) -> lis
         else entry
         for entry in entries
     ]
+
+
+def with_simulations(entries: Sequence[Entry], simulated: Sequence[Simulated]) -> list[Entry]:
+    """``entries``, with what simulated policies save in the row that is about them."""
+    return [
+        replace(entry, outside=(*entry.outside, *(_simulated(entry, one) for one in simulated)))
+        if entry.row.source is Source.SIMULATOR
+        else entry
+        for entry in entries
+    ]
+
+
+def read_simulation(path: Path) -> list[Simulated]:
+    """The policies of a ``results.json`` of `ballast simulate` that choose operating points, or the operator's own.
+
+    Raises:
+        DataError: The file cannot be read, or holds no saving; the message names it.
+    """
+    remedy = "name the results.json of a ballast simulate with several policies"
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        found = [
+            Simulated(
+                policy=one["policy"],
+                baseline=section["baseline"],
+                table=section["title"],
+                dynamic=_interval(one["saved_percent"]["dynamic_joules"]),
+                total=_interval(one["saved_percent"]["joules"]),
+                too_slow=100 * one["figures"]["slowdown_violations"]["mean"] / one["figures"]["jobs"]["mean"],
+            )
+            for section in report["sections"]
+            for one in section["policies"]
+            if one["policy"] in SHOWN_POLICIES and one["policy"] != section["baseline"]
+        ]
+    except OSError as error:
+        raise DataError(f"--simulation {path}: {error.strerror}; {remedy}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"--simulation {path}: not the results of a simulation ({error}); {remedy}") from error
+    if not found:
+        raise DataError(f"--simulation {path}: none of {', '.join(SHOWN_POLICIES)} is in it; {remedy}")
+    return found
 
 
 def read_search(path: Path) -> Searched:
@@ -122,6 +187,24 @@ def _searched(entry: Entry, one: Searched) -> Outside:
         verdict=judge(entry.row, kind, one.saving, one.change),
         change=one.change,
     )
+
+
+def _simulated(entry: Entry, one: Simulated) -> Outside:
+    return Outside(
+        name=f"{one.policy} against {one.baseline}, {one.table}",
+        saving=one.dynamic,
+        note=(
+            f"energy above idle, of a simulated cluster; of all energy {percent(one.total)};"
+            f" {one.too_slow:.0f} % of the jobs slower than they allow"
+        ),
+        verdict=judge(entry.row, Kind.SIMULATED, one.dynamic, _unchanged(one.dynamic)),
+    )
+
+
+def _interval(said: Mapping[str, Any]) -> Interval:
+    mean, half = float(said["mean"]), said["half"]
+    low, high = (None, None) if half is None else (mean - half, mean + half)
+    return Interval(mean=mean, low=low, high=high, n=said["seeds"])
 
 
 def _found(entry: Entry, sweep: SweepResult) -> list[Outside]:

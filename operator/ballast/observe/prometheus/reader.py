@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import fmean
 from typing import Final, NamedTuple, NoReturn, Protocol, TypeAlias, TypeVar
 
 from ballast.api import exporter
@@ -226,6 +227,7 @@ class TelemetryReader:
                 asked_at=now,
                 pods=len(read_at),
                 oldest_at=min(read_at.values(), default=None),
+                read_at=fmean(read_at.values()) if read_at else None,
                 joules=answers.joules_of(pods),
                 watts=answers.watts_of(pods),
                 training=training,

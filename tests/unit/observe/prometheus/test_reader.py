@@ -91,6 +91,7 @@ async def test_a_job_with_two_pods() -> None:
     job = answer.jobs["job"]
     assert (job.attempt, job.asked_at, job.pods, job.oldest_at, job.watts) == (1, NOW, 2, NOW - 9, 250.0)
     assert job.joules == {Component.GPU: 100.0, Component.CPU: 20.0}
+    assert job.read_at == NOW - 7, "on average"
     assert job.training is None
     assert len(server.asked) == 4
 
@@ -121,7 +122,7 @@ async def test_figures_that_cannot_be_are_none(value: float) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 0.0, 1e300])
 async def test_times_that_cannot_be_are_none(value: float) -> None:
     job = (await poll(FakePrometheus(times=[read_at(value), reported_at(NOW)]))).jobs["job"]
-    assert (job.pods, job.oldest_at) == (0, None)
+    assert (job.pods, job.oldest_at, job.read_at) == (0, None, None)
 
 
 @pytest.mark.parametrize("labels", [{"attempt": "-1"}, {"attempt": "x"}, {"attempt": "9" * 30}, {"job": ""}])

@@ -1,0 +1,341 @@
+"""The operating point of a job whose mode is `Auto`: what it wishes, what is known of it, and what follows.
+
+Pure. The choice itself is `ballast.decide.choosing`'s, by the energy model and what profiles say of the workload; this
+gathers what it needs and keeps the record in the job's status, from which an operator that restarts goes on. What must
+hold: without fresh figures nothing changes (G6); a job that cannot be controlled alone stays as it was found and says
+so; the same picture gives the same choice, and once that is written no other one.
+
+A choice is made anew where there is something new to make it from: measurements of the workload, by this job or by one
+with the same key, or another spec; where a deadline would be missed; and where a visit has lasted for long: if the
+trainer reports no more, it will never be measured. How many measurements a choice rests on is part of its record; the
+more they are, the more it takes to ask again, so that a job is chosen for a few dozen times however long it runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from ballast.api.energyprofile import EnergyProfile, MeasuredPoint
+from ballast.api.jobenergy import OperatingPointMode
+from ballast.api.jobstatus import MAX_WHY, ChosenPoint, Phase
+from ballast.decide.actions import Note
+from ballast.decide.choosing import candidate_limits, choose
+from ballast.decide.energy_model import HierarchicalModel
+from ballast.decide.exploring import lost_seconds
+from ballast.decide.freshness import freshness
+from ballast.decide.known_limits import known_limits, pooled, stale, whole
+from ballast.decide.measurement import Learned
+from ballast.decide.noticing import is_elsewhere, usable
+from ballast.decide.operating_point import asks
+from ballast.decide.prediction import Curve, GpuRange, Sample
+from ballast.decide.profile_points import comparable, samples_of
+from ballast.decide.slowdown import model_cost
+from ballast.decide.snapshot import Context, Job
+from ballast.decide.telling import moment, status_of
+from ballast.decide.wishes import Exploration, Wishes
+
+LONG_VISIT_READINGS: Final = 10
+"""Of so many readings' length a visit is long: then it is asked whether the job can still be measured."""
+
+FEW_SAMPLES: Final = 8
+"""While the present limit has fewer, each one more is news."""
+
+MORE_SHARE: Final = 1 / 8
+"""By this share there must be more measurements than a choice rests on, to be news where the limit has enough."""
+
+NEWS_SHARE: Final = 0.2
+NEWS_LEAST: Final = 1.0
+"""A number of the reason is told anew where it differs by more than both."""
+
+_MODEL: Final = HierarchicalModel()
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+
+
+def is_auto(job: Job) -> bool:
+    """Return whether Ballast chooses the job's operating point."""
+    return job.job.spec.energy.operating_point.mode is OperatingPointMode.AUTO
+
+
+def obstacle(job: Job) -> str | None:
+    """Return why nothing can be chosen for a job's GPUs, once all of them are known; None if something can."""
+    shared = _shared(job)
+    if shared:
+        more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+        return f"as found: {shared[0]}{more} is shared with other pods, for which nobody chose it"
+    if not any(job.held_gpus.values()) or job.learned is None:
+        return None
+    if job.learned.gpu is not None and _has_range(job.learned.gpu):
+        return None
+    return (
+        "as found: its GPUs tell no range of power limits, or no power without load, to choose by; or they are not"
+        " alike, or divided (MIG)"
+    )
+
+
+def _shared(job: Job) -> list[str]:
+    """Return the UUIDs of those GPUs of a job that other pods hold, too."""
+    return sorted(gpu.uuid for gpus in job.held_gpus.values() for gpu in gpus if gpu.shared)
+
+
+def tuned(job: Job, context: Context, renewed: str | None = None) -> tuple[Job, Note | None]:
+    """Return a job with the operating point that it is to have, the same object if that changes nothing, and the news.
+
+    Args:
+        job: It holds GPUs, or is about to; its profile as it will be.
+        context: What the choice depends on beside the job.
+        renewed: Why what was known of its workload was dropped in this cycle; None if it was not.
+    """
+    before = job.job.status.operating_point
+    after = _point(job, context)
+    note = Note("ProfileRenewed", renewed) if renewed is not None else None
+    if after == before:
+        return job, note
+    status = status_of(job, operating_point=after)
+    job = replace(job, job=job.job.model_copy(update={"status": status}))
+    if note is None and after is not None and _is_told(before, after, job.learned):
+        note = Note("OperatingPointChosen", after.why)
+    return job, note
+
+
+def _is_told(before: ChosenPoint | None, after: ChosenPoint, learned: Learned | None) -> bool:
+    """Return whether the job's owner is told in an event: of changes, not of a beginning as found."""
+    if before is not None:
+        return whole(before.power_limit_watts) != whole(after.power_limit_watts)
+    return (
+        learned is None or learned.gpu is None or whole(after.power_limit_watts) != whole(learned.gpu.max_limit_watts)
+    )
+
+
+def _point(job: Job, context: Context) -> ChosenPoint | None:
+    """Return what is to stand in the job's status."""
+    status, learned = job.job.status, job.learned
+    before = status.operating_point
+    if not is_auto(job):
+        return None
+    if status.phase not in {Phase.PLACING, Phase.RUNNING}:
+        return before
+    runs = status.phase is Phase.RUNNING
+    if runs and not _is_fresh(job, context):
+        return before
+    if _shared(job):
+        return None
+    if learned is None or learned.gpu is None or _is_outdated(learned) or not _has_range(learned.gpu):
+        return before
+    # One change after the other: what an agent may still set is then never looser than what counts as reserved (G1).
+    if runs and before is not None and _is_pending(job):
+        return before
+    known = _Known.of(job, learned)
+    if before is not None and not _is_asked_again(job, before, known, learned.gpu, context):
+        return before
+    return _chosen(job, known, learned.gpu, before, context)
+
+
+def _has_range(gpu: GpuRange) -> bool:
+    """Return whether there is more than one limit to choose from; a board may have been found below what it takes."""
+    return 0 < gpu.min_limit_watts < gpu.max_limit_watts
+
+
+def _is_outdated(learned: Learned) -> bool:
+    """Return whether what was measured last is being written, and not known here."""
+    return learned.writing and (learned.own is not None or learned.shared is None)
+
+
+def _is_pending(job: Job) -> bool:
+    """Return whether agents have yet to set, or to tell, what the job asks; a board that refuses it is done."""
+    asked = {ask.pod_uid: ask.power_limit_watts for ask in asks(job)}
+    for pod in job.own_pods:
+        gpus = job.held_gpus.get(pod.uid, ())
+        if not gpus and not pod.has_ended:
+            return True
+        if any(gpu.problem is None and not gpu.has_limit(asked.get(pod.uid)) for gpu in gpus):
+            return True
+    return False
+
+
+def _is_fresh(job: Job, context: Context) -> bool:
+    telemetry = job.telemetry if job.telemetry is not None and job.telemetry.attempt == job.attempt else None
+    if telemetry is None or context.now - telemetry.asked_at > context.policy.stale_seconds:
+        return False
+    found = freshness(job, telemetry, context)
+    return found is not None and found.status is True
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What profiles say of a job's workload on its GPU model, by gangs of its size.
+
+    Attributes:
+        own: What was measured in the job's namespace.
+        shared: What an admin shares.
+    """
+
+    own: tuple[MeasuredPoint, ...]
+    shared: tuple[MeasuredPoint, ...]
+
+    @classmethod
+    def of(cls, job: Job, learned: Learned) -> _Known:
+        return cls(*(_points(profile, job, learned) for profile in (learned.own, learned.shared)))
+
+    @property
+    def count(self) -> int:
+        """How many measurements they are."""
+        return sum(point.samples for point in (*self.own, *self.shared))
+
+    def count_at(self, limit_watts: float) -> int:
+        """Return how many of them are of one limit."""
+        points = (*self.own, *self.shared)
+        return sum(point.samples for point in points if whole(point.power_limit_watts) == whole(limit_watts))
+
+    def samples(self, gpu: GpuRange) -> tuple[Sample, ...]:
+        """Return what a curve is made of."""
+        mine, others = samples_of(self.own, gpu), samples_of(self.shared, gpu)
+        # What an admin shares may be of other data or of another version: what was measured here says so.
+        return mine if mine and others and stale(others, mine) else mine + others
+
+
+def _points(profile: EnergyProfile | None, job: Job, learned: Learned) -> tuple[MeasuredPoint, ...]:
+    if profile is None:
+        return ()
+    return comparable(profile.spec.points, job.job.gpus, learned.max_clock_hertz)
+
+
+def _is_asked_again(job: Job, before: ChosenPoint, known: _Known, gpu: GpuRange, context: Context) -> bool:
+    status = job.job.status
+    if status.phase is Phase.PLACING:
+        return False
+    if not whole(gpu.min_limit_watts) <= whole(before.power_limit_watts) <= whole(gpu.max_limit_watts):
+        return True
+    more, here = known.count - before.samples, known.count_at(before.power_limit_watts)
+    if more < 0 or before.observed_generation != job.job.metadata.generation or _is_late(job, context.now):
+        return True
+    if more >= (1 if here < FEW_SAMPLES else max(MORE_SHARE * before.samples, 1)):
+        return True
+    lasted = context.now - _since(job, before)
+    return here == 0 and lasted >= LONG_VISIT_READINGS * context.policy.reading_seconds
+
+
+def _is_late(job: Job, now: float) -> bool:
+    """Return whether the job misses its deadline at the pace that it has; to be asked at limits below the found one."""
+    deadline, training = job.job.spec.energy.deadline, job.telemetry.training if job.telemetry is not None else None
+    left = usable(training.seconds_left, 0) if training is not None else None
+    return deadline is not None and left is not None and bool(asks(job)) and now + left > deadline.timestamp()
+
+
+def _chosen(job: Job, known: _Known, gpu: GpuRange, before: ChosenPoint | None, context: Context) -> ChosenPoint:
+    samples, limits = known.samples(gpu), candidate_limits(gpu)
+    curve = curve_of(gpu, samples)
+    wishes = _wishes(job, curve, before, context)
+    choice = choose(curve, limits, samples, wishes)
+    why = _shortened(choice.message)
+    if before is not None and whole(choice.limit_watts) == whole(before.power_limit_watts):
+        if not choice.measured or not is_reworded(before.why, why):
+            why = before.why
+        told = {"why": why, "samples": known.count, "observed_generation": job.job.metadata.generation}
+        return before.model_copy(update=told)
+    lost = before.lost_seconds if before is not None else 0.0
+    if before is not None:
+        options = known_limits(curve, limits, pooled(samples), wishes.trust)
+        spent = max(context.now - _since(job, before), 0.0)
+        lost += lost_seconds(options, {before.power_limit_watts: spent}, wishes)
+    return ChosenPoint(
+        power_limit_watts=choice.limit_watts,
+        since=moment(context.now),
+        lost_seconds=round(lost, 3),
+        samples=known.count,
+        observed_generation=job.job.metadata.generation,
+        why=why,
+    )
+
+
+@lru_cache(maxsize=1024)
+def curve_of(gpu: GpuRange, samples: tuple[Sample, ...]) -> Curve:
+    """Return a workload's curve; remembered, because jobs of one key share it, and because it takes milliseconds."""
+    return _MODEL.curve(gpu, samples)
+
+
+def _wishes(job: Job, curve: Curve, before: ChosenPoint | None, context: Context) -> Wishes:
+    status, energy, gpu = job.job.status, job.job.spec.energy, curve.gpu
+    runs = status.phase is Phase.RUNNING
+    now_watts = before.power_limit_watts if before is not None else gpu.max_limit_watts
+    if not whole(gpu.min_limit_watts) <= whole(now_watts) <= whole(gpu.max_limit_watts):
+        now_watts = gpu.max_limit_watts
+    left = _left_seconds(job, curve, now_watts) if runs else None
+    cost = model_cost(job, context) if job.learned is not None else 1.0
+    return Wishes(
+        objective=energy.objective,
+        max_slowdown_percent=100 * ((1 + energy.max_slowdown_percent / 100) / cost - 1),
+        deadline_slowdown_percent=_deadline_slowdown(job, left, context.now),
+        ran_seconds=max(context.now - _running_at(job), 0.0) if runs else 0.0,
+        left_seconds=left,
+        lost_seconds=before.lost_seconds if before is not None else 0.0,
+        now_watts=now_watts if runs else None,
+        exploration=Exploration(reading_seconds=context.policy.reading_seconds)
+        if runs and _can_be_learned(job, context)
+        else None,
+    )
+
+
+def _left_seconds(job: Job, curve: Curve, now_watts: float) -> float | None:
+    """Return how long the job would run on at the found limit; None if nobody knows."""
+    training = job.telemetry.training if job.telemetry is not None else None
+    left = usable(training.seconds_left, 0) if training is not None else None
+    if left is None:
+        return None
+    watts = min(max(now_watts, curve.gpu.min_limit_watts), curve.gpu.max_limit_watts)
+    return left / (1 + curve.at(watts).slowdown_percent / 100)
+
+
+def _deadline_slowdown(job: Job, left: float | None, now: float) -> float | None:
+    """Return the slowdown that the deadline leaves, in percent; None where there is none, or nothing is left to do."""
+    deadline = job.job.spec.energy.deadline
+    if deadline is None:
+        return None
+    # Until somebody knows how long it takes, all the time may be needed.
+    if left is None:
+        return 0.0
+    return 100 * ((deadline.timestamp() - now) / left - 1) if left > 0 else None
+
+
+def _can_be_learned(job: Job, context: Context) -> bool:
+    """Return whether its trainer reports steps, by which a limit that is tried out is measured, and it can be kept."""
+    if job.learned is not None and job.learned.writing:
+        return False
+    training = job.telemetry.training if job.telemetry is not None else None
+    if training is None or usable(training.step, 0) is None:
+        return False
+    reported_at = usable(training.reported_at)
+    silent_after = max(context.policy.stale_seconds, LONG_VISIT_READINGS * context.policy.reading_seconds)
+    return reported_at is not None and context.now - reported_at <= silent_after
+
+
+def _running_at(job: Job) -> float:
+    attempts = job.job.status.attempts
+    running_at = attempts[-1].running_at if attempts else None
+    return running_at.timestamp() if running_at is not None else 0.0
+
+
+def _since(job: Job, point: ChosenPoint) -> float:
+    """Return since when the job trains at a point that was chosen for it, seconds since the epoch."""
+    return max(point.since.timestamp(), _running_at(job))
+
+
+def is_reworded(before: str, after: str) -> bool:
+    """Return whether a reason says something else than the one before, or the same with noticeably other numbers."""
+    if _NUMBER.sub("#", before) != _NUMBER.sub("#", after):
+        return True
+    return any(
+        is_elsewhere(told, now, NEWS_SHARE, NEWS_LEAST)
+        for told, now in zip(_numbers(before), _numbers(after), strict=True)
+    )
+
+
+def _numbers(text: str) -> Iterable[float]:
+    return [float(each.replace(",", "")) for each in _NUMBER.findall(text)]
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= MAX_WHY else message[: MAX_WHY - 1] + "…"

@@ -1,0 +1,211 @@
+"""Which power limit a running job's GPUs should have, where the user leaves that to Ballast.
+
+The least energy among the limits whose slowdown is allowed, which is not the lowest of them: below some limit a GPU
+slows down by more than its power falls. What must hold: the limit that was found is always allowed; any other is chosen
+only if its slowdown is allowed with stated confidence; slowdown is counted from a measurement at the found limit, and
+until there is one, that limit stays. What is tried out to learn more is `ballast.decide.exploring`'s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ballast.api.jobenergy import Objective
+from ballast.api.quantities import DURATION, POWER
+from ballast.decide.exploring import Visit, visit_of, worth_visiting
+from ballast.decide.known_limits import Known, known_limits, pooled, whole
+from ballast.decide.prediction import Curve, GpuRange, Prediction, Sample
+from ballast.decide.wishes import Wishes
+
+STEP_WATTS = 25
+"""Distance of the limits that are considered, on a board whose range holds at least `LEAST_STEPS` of them."""
+
+LEAST_STEPS = 4
+
+STEP_PERCENT = 5
+"""Their distance on others, in percent of the found limit; in whole watts."""
+
+
+class Kind(StrEnum):
+    """Why a limit was chosen."""
+
+    FOUND = "found"
+    """No other limit that is allowed is better."""
+    EXPLORE = "explore"
+    """To learn: a measurement there is missing, or worth its price."""
+    CHOSEN = "chosen"
+    """It is the best that is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The power limit that each of a job's GPUs should have.
+
+    Attributes:
+        limit_watts: Of each GPU.
+        kind: Why.
+        prediction: What to expect at it, by measurement or by the curve.
+        measured: Whether it was measured, and so can be told to users as what is saved.
+        message: Why, in numbers.
+    """
+
+    limit_watts: float
+    kind: Kind
+    prediction: Prediction
+    measured: bool
+    message: str
+
+
+def candidate_limits(gpu: GpuRange) -> tuple[float, ...]:
+    """Return the limits to choose from on a GPU model, ascending; the last is the found one.
+
+    Whole multiples of 25 W, so that all jobs and all boards of a fleet have few distinct limits, which agents confirm
+    and people recognize, and so that what one job measured is of use to the next. The best limit lies where joules are
+    flat in it: half a step, on boards of 250 W and more, is at most 5 percent of the found limit. A board whose range
+    is narrow gets multiples of 5 percent of its found limit instead.
+    """
+    step = STEP_WATTS
+    if gpu.max_limit_watts - gpu.min_limit_watts < LEAST_STEPS * STEP_WATTS:
+        step = max(round(gpu.max_limit_watts * STEP_PERCENT / 100), 1)
+    first, last = math.ceil(gpu.min_limit_watts / step), math.floor(gpu.max_limit_watts / step)
+    # Watts are what limits are told apart by: a found limit of 249.9 W is no other than 250 W.
+    below = [step * index for index in range(first, last + 1) if step * index < whole(gpu.max_limit_watts)]
+    return (*(float(watts) for watts in below), gpu.max_limit_watts)
+
+
+def choose(curve: Curve, limits: Sequence[float], samples: Sequence[Sample], wishes: Wishes) -> Choice:
+    """Choose the power limit of a job's GPUs.
+
+    Args:
+        curve: Of the job's workload on the GPU model that it runs on, after ``samples``.
+        limits: To choose from, within the board's range, in any order; the found limit is always one of them.
+        samples: What was measured of the workload on this GPU model.
+        wishes: Of the job.
+
+    Raises:
+        ValueError: A limit lies outside the board's range.
+    """
+    options = known_limits(curve, limits, pooled(samples), wishes.trust)
+    found = options[-1]
+    if not wishes.trust.well_measured(found.pool):
+        return _choice(found, Kind.EXPLORE, _not_yet(found))
+    best = _best(options, wishes)
+    if not best.measured and not wishes.allows(best):
+        visit = visit_of(best, options, wishes)
+    else:
+        # Before another is tried out, the best must be known to be as good as it looks.
+        visit = worth_visiting(options, best, wishes) if best.measured else None
+    if visit is not None:
+        return _choice(visit.known, Kind.EXPLORE, _to_learn(visit, best, found, wishes))
+    if best is found:
+        return _choice(found, Kind.FOUND, _as_found(options, wishes))
+    return _choice(best, Kind.CHOSEN, _as_chosen(best, found, wishes))
+
+
+def _choice(known: Known, kind: Kind, message: str) -> Choice:
+    return Choice(known.limit_watts, kind, known.prediction, known.measured, message)
+
+
+def _best(options: Sequence[Known], wishes: Wishes) -> Known:
+    """Return the best that is allowed; the present one, if it is as good but for noise."""
+    found = options[-1]
+    allowed = [known for known in options if known is found or wishes.allows(known) or _may_try(known, options, wishes)]
+    # Of equals the highest: it is the least intervention.
+    best = min(allowed, key=lambda known: (wishes.score(known), -known.limit_watts))
+    now = next((known for known in allowed if _is_now(known, wishes)), best)
+    keeps = wishes.score(now) - wishes.score(best) <= math.log1p(wishes.caution.keep_percent / 100)
+    return now if keeps else best
+
+
+def _may_try(known: Known, options: Sequence[Known], wishes: Wishes) -> bool:
+    return wishes.likely_allows(known) and visit_of(known, options, wishes) is not None
+
+
+def _is_now(known: Known, wishes: Wishes) -> bool:
+    return wishes.now_watts is not None and whole(wishes.now_watts) == whole(known.limit_watts)
+
+
+def _not_yet(found: Known) -> str:
+    message = f"{POWER.human(found.limit_watts)}, as found: slowdown is counted from there, where there is"
+    if found.pool is None:
+        return f"{message} no reading yet"
+    return f"{message} no better reading yet than within {_number(100 * found.pool.sample.error)} %"
+
+
+def _to_learn(visit: Visit, best: Known, found: Known, wishes: Wishes) -> str:
+    known, seconds = visit.known, wishes.exploration.reading_seconds if wishes.exploration is not None else 0.0
+    visited = f"{POWER.human(known.limit_watts)}, as found," if known is found else _limits(known, found)
+    cost = f"at most {DURATION.human(visit.lost_seconds)} lost beyond {_most(wishes)}"
+    if known is found:
+        return f"{visited} for {DURATION.human(seconds)}, to learn better what slowdown is counted from"
+    if known.measured:
+        slowdown = _time(known.prediction.slowdown_percent)
+        return f"{visited} for {DURATION.human(seconds)}, to learn better whether {slowdown} is right; {cost}"
+    aim = f"whether {_goal(wishes)} are fewer than at {POWER.human(best.limit_watts)}"
+    return f"{visited} for {DURATION.human(seconds)}, to learn {aim}; {cost}"
+
+
+def _as_found(options: Sequence[Known], wishes: Wishes) -> str:
+    found = options[-1]
+    message = (
+        f"{POWER.human(found.limit_watts)}, as found: no lower limit saves {_goal(wishes)} worth a change within"
+        f" {_most(wishes)}"
+    )
+    better = [known for known in options[:-1] if wishes.score(known) < 0 and not wishes.allows(known)]
+    if not better:
+        return message
+    nearest = min(better, key=wishes.bound_percent)
+    bound = f"would take up to {_number(wishes.bound_percent(nearest))} % more"
+    return f"{message}; {POWER.human(nearest.limit_watts)} {bound}"
+
+
+def _as_chosen(best: Known, found: Known, wishes: Wishes) -> str:
+    prediction = best.prediction
+    message = f"{_limits(best, found)}: {_joules(prediction.saved_percent)} for {_time(prediction.slowdown_percent)}"
+    if best.measured:
+        return f"{message}, measured"
+    return f"{message}, predicted; at most {_number(wishes.bound_percent(best))} % within {_most(wishes)}"
+
+
+def _limits(known: Known, found: Known) -> str:
+    return f"{POWER.human(known.limit_watts)} of {POWER.human(found.limit_watts)}"
+
+
+def _goal(wishes: Wishes) -> str:
+    return "joules times seconds" if wishes.objective is Objective.BALANCED else "joules"
+
+
+def _most(wishes: Wishes) -> str:
+    """Return how much more time is allowed, and by whom."""
+    most = wishes.most_percent
+    if most < 0:
+        return "the allowed slowdown, which is spent already"
+    allowed = f"the {_number(most)} % more time that"
+    if most == wishes.deadline_slowdown_percent:
+        return f"{allowed} the deadline leaves"
+    if most < wishes.max_slowdown_percent:
+        return f"{allowed} {wishes.objective.value} allows"
+    return f"{allowed} is allowed"
+
+
+def _joules(saved_percent: float) -> str:
+    text = _number(abs(saved_percent))
+    if text == "0":
+        return "as many joules"
+    return f"{text} % {'fewer' if saved_percent > 0 else 'more'} joules"
+
+
+def _time(slowdown_percent: float) -> str:
+    text = _number(abs(slowdown_percent))
+    if text == "0":
+        return "no more time"
+    return f"{text} % {'more' if slowdown_percent > 0 else 'less'} time"
+
+
+def _number(value: float) -> str:
+    """Return a number of percent as people read it: whole from ten on, below with one digit that is not 0."""
+    text = f"{value:.0f}" if abs(value) >= 9.95 else f"{value:.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text

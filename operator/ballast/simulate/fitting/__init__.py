@@ -1,0 +1,1 @@
+"""Fits to published measurements: where the operator's own priors come from."""

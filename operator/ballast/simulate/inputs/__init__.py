@@ -1,0 +1,1 @@
+"""Files that a simulation reads: clusters and jobs."""

@@ -1,0 +1,1 @@
+"""Policies to compare with, each as its authors describe it, and the operator's own decisions."""

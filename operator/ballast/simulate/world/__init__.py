@@ -1,0 +1,1 @@
+"""A cluster in memory, as the operator's own `observe` and `decide` see one: objects, kubelets, agents."""

@@ -1,0 +1,1 @@
+"""What the operator learns of running jobs, and what it chooses by that, in a real cluster with simulated GPUs."""

@@ -1,0 +1,40 @@
+"""Curves are computed for what changed, and once for jobs that share what was learned."""
+
+from __future__ import annotations
+
+from ballast.decide.auto_point import curve_of
+from ballast.decide.cycle import decide
+from tests.auto_builders import (
+    auto_job,
+    chosen,
+    known,
+    measured_point,
+    measurement,
+    picture,
+    profile,
+    ready,
+    with_chosen,
+)
+
+
+def computed() -> int:
+    return curve_of.cache_info().misses
+
+
+def test_jobs_with_the_same_profile_share_a_curve() -> None:
+    own = profile(measured_point(300.0, 10.0), measured_point(225.0, 9.7))
+    before = computed()
+    decide(picture(*(ready(auto_job(f"job-{number}"), learned=known(own)) for number in range(50))))
+    assert computed() - before <= 1
+
+
+def test_jobs_whose_profiles_have_nothing_new_need_no_curve() -> None:
+    jobs = []
+    for number in range(200):
+        own = profile(measured_point(300.0, 11.0 + number), measured_point(225.0, 10.0 + number))
+        jobs.append(with_chosen(ready(auto_job(f"job-{number}"), learned=known(own)), chosen(225.0, samples=16)))
+    own = profile(measured_point(300.0, 8.0), measured_point(225.0, 7.9), namespace="other")
+    measured = ready(auto_job("one", "other"), learned=known(own), measurement=measurement(225.0, 7.9, 214.0))
+    before = computed()
+    decide(picture(*jobs, measured))
+    assert computed() - before == 1
