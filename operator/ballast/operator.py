@@ -123,6 +123,7 @@ def _policy(settings: OperatorSettings) -> Policy:
         stale_seconds=settings.telemetry_stale_seconds,
         lost_reading_seconds=settings.lost_reading_seconds,
         reading_seconds=settings.reading_seconds,
+        telemetry_seconds=settings.telemetry_seconds,
     )
 
 

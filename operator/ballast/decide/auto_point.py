@@ -273,7 +273,7 @@ def _wishes(job: Job, curve: Curve, before: ChosenPoint | None, context: Context
         left_seconds=left,
         lost_seconds=before.lost_seconds if before is not None else 0.0,
         now_watts=now_watts if runs else None,
-        exploration=Exploration(reading_seconds=context.policy.reading_seconds)
+        exploration=Exploration(reading_seconds=context.policy.visit_seconds)
         if runs and _can_be_learned(job, context)
         else None,
     )

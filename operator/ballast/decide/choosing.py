@@ -28,6 +28,9 @@ LEAST_STEPS = 4
 STEP_PERCENT = 5
 """Their distance on others, in percent of the found limit; in whole watts."""
 
+NOTICED_SECONDS = 0.05
+"""Less time than this is told as none."""
+
 
 class Kind(StrEnum):
     """Why a limit was chosen."""
@@ -138,13 +141,15 @@ def _not_yet(found: Known) -> str:
 def _to_learn(visit: Visit, best: Known, found: Known, wishes: Wishes) -> str:
     known, seconds = visit.known, wishes.exploration.reading_seconds if wishes.exploration is not None else 0.0
     visited = f"{POWER.human(known.limit_watts)}, as found," if known is found else _limits(known, found)
-    cost = f"at most {DURATION.human(visit.lost_seconds)} lost beyond {_most(wishes)}"
+    lost = f"at most {DURATION.human(visit.lost_seconds)}" if visit.lost_seconds >= NOTICED_SECONDS else "no time"
+    cost = f"{lost} lost beyond {_most(wishes)}"
     if known is found:
         return f"{visited} for {DURATION.human(seconds)}, to learn better what slowdown is counted from"
     if known.measured:
         slowdown = _time(known.prediction.slowdown_percent)
         return f"{visited} for {DURATION.human(seconds)}, to learn better whether {slowdown} is right; {cost}"
-    aim = f"whether {_goal(wishes)} are fewer than at {POWER.human(best.limit_watts)}"
+    rival = ", as predicted" if known is best else f" than at {POWER.human(best.limit_watts)}"
+    aim = f"whether {_goal(wishes)} are fewer{rival}"
     return f"{visited} for {DURATION.human(seconds)}, to learn {aim}; {cost}"
 
 

@@ -26,6 +26,7 @@ class Policy:
         settle_seconds: how long after a pod's end its node's agent is waited for, whose word comes last and is exact.
         lost_reading_seconds: how long the last reading of a pod is waited for of which nothing is heard any more.
         reading_seconds: how long a job stays at an operating point until a measurement of it is complete, at least.
+        telemetry_seconds: how often Prometheus is asked.
     """
 
     placement_timeout_seconds: float = 600.0
@@ -42,6 +43,15 @@ class Policy:
     settle_seconds: float = 5.0
     lost_reading_seconds: float = 60.0
     reading_seconds: float = 30.0
+    telemetry_seconds: float = 15.0
+
+    @property
+    def visit_seconds(self) -> float:
+        """How long a job is at an operating point that it tries out, from the change to the next choice.
+
+        A measurement begins with the answer of Prometheus after the first whole one, and is known with the next.
+        """
+        return self.reading_seconds + 3 * self.telemetry_seconds
 
     def pause(self, times: int) -> float:
         """Return the seconds to wait after something went wrong for the n-th time in a row, n from 1."""

@@ -25,7 +25,7 @@ from ballast.decide.freshness import (
     without_freshness,
 )
 from ballast.decide.noticing import is_elsewhere, significant, usable
-from ballast.decide.savings import Saving, is_saving_news, saving
+from ballast.decide.savings import Saving, is_saving_news, saving, steps_by_then
 from ballast.decide.snapshot import Context, Job
 from ballast.decide.telemetry import Telemetry
 from ballast.decide.telling import status_of
@@ -121,13 +121,12 @@ def _figures(job: Job, context: Context) -> _Figures | None:
         return _Figures(found)
     is_fresh = found is not None and found.status is True
     joules = usable(total_joules(job), 0) if telemetry.joules else None
-    step = telemetry.training.step if telemetry.training is not None else None
     return _Figures(
         freshness=found,
         watts=usable(telemetry.watts, 0) if is_fresh else None,
         joules=joules,
         telemetry=telemetry,
-        saving=saving(job, joules, step, context.now),
+        saving=saving(job, joules, steps_by_then(telemetry), context.now),
     )
 
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from ballast.api.jobstatus import EnergyStatus, Phase, TrainingJobStatus
 from ballast.api.source import Component
 from ballast.decide.known_limits import Trust, pooled, whole
-from ballast.decide.noticing import is_elsewhere, significant
+from ballast.decide.noticing import is_elsewhere, significant, usable
 from ballast.decide.profile_points import comparable, joules_per_step, samples_of
 from ballast.decide.snapshot import Job
+from ballast.decide.telemetry import Telemetry
 
 BASELINE_DIGITS = 4
 NEWS_POINTS = 1.0
@@ -60,13 +61,13 @@ class Saving:
     percent: float | None = None
 
 
-def saving(job: Job, joules: float | None, steps: int | None, now: float) -> Saving | None:
+def saving(job: Job, joules: float | None, steps: float | None, now: float) -> Saving | None:
     """Return what was saved; None if there is nothing new to say of that.
 
     Args:
         job: The job.
         joules: What it has used, all attempts together.
-        steps: What it has done.
+        steps: What it had done when that was read.
         now: Seconds since the epoch.
     """
     if job.learned is None or job.learned.gpu is None or not joules or not steps:
@@ -80,6 +81,22 @@ def saving(job: Job, joules: float | None, steps: int | None, now: float) -> Sav
     if not would > 0:
         return Saving()
     return Saving(significant(would, BASELINE_DIGITS), round(100 * (1 - joules / would), 1))
+
+
+def steps_by_then(telemetry: Telemetry) -> float | None:
+    """Return the steps that were done when the joules were read; None if the trainer tells none.
+
+    Reports of trainers and looks of meters are seconds apart: of a job that has run for a minute, that would be several
+    percent of a saving that it does not have.
+    """
+    training = telemetry.training
+    step = usable(training.step, 0) if training is not None else None
+    if training is None or step is None:
+        return None
+    reported_at, pace = usable(training.reported_at), usable(training.steps_per_second, 0)
+    if reported_at is None or pace is None or telemetry.read_at is None:
+        return step
+    return max(step + (telemetry.read_at - reported_at) * pace, 0.0)
 
 
 def is_saving_news(told: EnergyStatus | None, found: Saving | None) -> bool:

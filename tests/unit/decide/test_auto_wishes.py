@@ -67,7 +67,7 @@ def test_it_is_told_what_is_known_of_the_jobs_time(asked: list[Wishes]) -> None:
     assert (wishes.ran_seconds, wishes.left_seconds, wishes.lost_seconds) == (1000.0, 20_000.0, 0.0)
     assert wishes.now_watts == 300.0
     assert wishes.exploration is not None
-    assert wishes.exploration.reading_seconds == WATCHED.reading_seconds
+    assert wishes.exploration.reading_seconds == WATCHED.visit_seconds == 75.0
 
 
 def test_time_left_is_that_at_the_found_limit(asked: list[Wishes]) -> None:

@@ -45,6 +45,25 @@ def test_a_visit_says_for_how_long_and_what_for_and_what_it_may_cost() -> None:
     )
 
 
+def test_the_best_as_predicted_is_visited_to_learn_whether_it_is() -> None:
+    text = message(replace(fast(), doubt=0.2), 300, wishes=LONG)
+    assert text == (
+        "250 W of 300 W for 30 s, to learn whether joules are fewer, as predicted; at most 10.9 s lost beyond the 10 %"
+        " more time that is allowed"
+    )
+
+
+def test_time_that_nobody_notices_is_none() -> None:
+    samples = [fast().measured(limit, error=0.001) for limit in (300, 250, 200, 175)]
+    doubt = [*samples, fast().measured(225, error=0.01)]
+    slowdown = round(fast().true_slowdown_percent(225), 3)
+    again = choose(
+        fast().after(doubt), candidate_limits(A40), doubt, replace(LONG, max_slowdown_percent=slowdown - 0.01)
+    )
+    assert again.message.startswith("225 W of 300 W for 30 s, to learn better whether")
+    assert "; no time lost beyond the" in again.message
+
+
 def test_a_limit_that_is_measured_again_says_what_is_in_doubt() -> None:
     samples = [fast().measured(limit, error=0.001) for limit in (300, 250, 200, 175)] + [fast().measured(225)] * 2
     doubt = [replace(samples[-1], error=0.01), *samples[:-2]]

@@ -10,7 +10,7 @@ import pytest
 from ballast.api.jobstatus import EnergyStatus
 from ballast.api.source import Component
 from ballast.decide.reporting import report
-from ballast.decide.savings import Saving, baseline, saving
+from ballast.decide.savings import Saving, baseline, saving, steps_by_then
 from ballast.decide.snapshot import Job
 from tests.auto_builders import LATER, auto_job, figures, known, measured_point, profile, ready, watched
 from tests.unit.decide.reported import energy
@@ -83,3 +83,21 @@ def test_it_goes_when_the_profile_is_begun_anew_and_stays_while_nobody_tells() -
     assert energy(gone.status).saved_percent is None
     kept = report(replace(job, learned=None), watched())
     assert kept is None or energy(kept.status).saved_percent == 29.8
+
+
+@pytest.mark.parametrize(
+    ("read_at", "steps"),
+    [(LATER, 5000.0), (LATER - 10, 4900.0), (LATER + 2, 5020.0), (LATER - 1e6, 0.0), (None, 5000.0)],
+)
+def test_steps_are_those_that_were_done_when_the_joules_were_read(read_at: float | None, steps: float) -> None:
+    telemetry = figures(step=5000)
+    assert telemetry.training is not None
+    training = replace(telemetry.training, reported_at=LATER, steps_per_second=10.0)
+    assert steps_by_then(replace(telemetry, training=training, read_at=read_at)) == steps
+
+
+def test_without_a_pace_steps_are_as_reported() -> None:
+    telemetry = figures(step=5000)
+    assert telemetry.training is not None
+    training = replace(telemetry.training, reported_at=LATER, steps_per_second=None)
+    assert steps_by_then(replace(telemetry, training=training, read_at=LATER - 10)) == 5000.0
