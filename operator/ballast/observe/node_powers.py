@@ -222,12 +222,20 @@ class NodePowers:
         power = self._powers.get(node)
         gpus = power.status.gpus if power is not None else ()
         asked = {ask.pod_uid: ask.power_limit_watts for ask in self._asks(node)}
-        self._reserved[node] = sum(_reserved(gpu, asked) or 0.0 for gpu in gpus)
+        entries = power.spec.pods if power is not None else ()
+        told = {entry.uid: entry.operating_point.power_limit_watts for entry in entries}
+        self._reserved[node] = sum(_reserved(gpu, asked, told) or 0.0 for gpu in gpus)
 
 
-def _reserved(gpu: GpuStatus, asked: Mapping[str, float | None]) -> float | None:
-    is_asked = any(holder.uid in asked for holder in gpu.holders)
-    return reserved_watts(gpu, [asked.get(holder.uid) for holder in gpu.holders] if is_asked else [])
+def _reserved(gpu: GpuStatus, asked: Mapping[str, float | None], told: Mapping[str, float | None]) -> float | None:
+    """Return the most that a GPU may draw, by what its pods ask for and by what its agent was told of them.
+
+    The two differ while a write is under way, and after one that failed: the agent goes by what it was told.
+    """
+    if not any(holder.uid in asked for holder in gpu.holders):
+        return reserved_watts(gpu, [])
+    wanted = [asked.get(holder.uid) for holder in gpu.holders]
+    return reserved_watts(gpu, [*wanted, *(told[holder.uid] for holder in gpu.holders if holder.uid in told)])
 
 
 def _held(status: NodePowerStatus) -> dict[str, tuple[HeldGpu, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ballast.api.nodepower import NodePowerSpec
+from ballast.api.nodepower import NodePowerSpec, PodOperatingPoint
 from ballast.decide.actions import WriteNodePower
 from ballast.decide.gpu_asks import NodeView
 from ballast.observe.node_powers import NodePowers
@@ -125,6 +125,17 @@ def test_reserved_is_the_larger_of_old_and_new_until_it_is_confirmed() -> None:
     assert powers.reserved_watts() == 450
     powers.ask("job", ())
     assert powers.reserved_watts() == 600
+
+
+def test_what_an_agent_was_told_is_reserved_although_the_wish_is_lower_again() -> None:
+    powers = known("a")
+    powers.ask("job", (ask("uid-0", "a", watts=150),))
+    board = gpu("GPU-0", holders=["uid-0"], enforced=point(150))
+    told = PodOperatingPoint(uid="uid-0", namespace="team", name="pod-0", operating_point=point(250))
+    powers.put(manifest("a", board, pods=[told]))
+    assert powers.reserved_watts() == 250
+    powers.put(manifest("a", board, version=2, pods=[told.model_copy(update={"operating_point": point(150)})]))
+    assert powers.reserved_watts() == 150
 
 
 def test_without_agents_nothing_is_looked_at() -> None:
