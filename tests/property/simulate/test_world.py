@@ -83,13 +83,14 @@ class Days(RuleBasedStateMachine):
             assert len({self.nodes[each].gpu_model for each in nodes}) == 1
 
     def teardown(self) -> None:
-        """In the end everybody has run: who waits gets room as others end."""
-        for _ in range(len(self.gpus)):
+        """In the end everybody has run: who waits gets room as others end, and is tried again after a pause."""
+        for _ in range(len(self.gpus) + 1):
+            self.world.now += 5000.0
+            self.settle()
             for name in list(self.running):
-                self.world.now += 5000.0
                 self.world.end(name)
                 del self.running[name]
-                self.settle()
+        self.settle()
         assert not self.waiting
         assert not self.running
 

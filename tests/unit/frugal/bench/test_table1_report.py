@@ -77,9 +77,7 @@ def test_an_estimate_stands_in_no_other_column() -> None:
 
 def test_a_row_without_a_figure_says_what_is_missing() -> None:
     text = to_text(_entries(), _HEADER)
-    assert (
-        "not yet: comes from the simulator's benchmark of policies on a trace of jobs: ballast simulate, then" in text
-    )
+    assert "not yet: comes from the simulator's benchmark, of policies on a trace of jobs: ballast simulate" in text
 
 
 def test_the_header_names_machine_commit_versions_seeds_and_both_models() -> None:
