@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ballast.simulate.curves import Curves
+from ballast.simulate.engine import outcome
 from ballast.simulate.engine.engine import Run
-from ballast.simulate.engine.events import Event, EventKind
+from ballast.simulate.engine.events import Event, EventKind, Spent, integrate
 from ballast.simulate.engine.options import Options
 from ballast.simulate.engine.outcome import HarnessError, check, summarize
 from ballast.simulate.series import Series
@@ -44,6 +46,11 @@ def changed(kind: EventKind, change: Callable[[Event], Event | None]) -> Run:
             changed(EventKind.RUNS, lambda event: event._replace(work_per_second=2)),
             "job i did 200 s of work, but has 100 s",
         ),
+        (replace(RUN, rows=RUN.rows[1:]), "its rows are not what its log says of its jobs"),
+        (
+            replace(RUN, rows=(replace(RUN.rows[0], run_seconds=1.0), *RUN.rows[1:])),
+            "its rows are not what its log says of its jobs",
+        ),
         (replace(RUN, counted=replace(RUN.counted, idle=1)), "counted 1 J idle"),
         (replace(RUN, counted=replace(RUN.counted, base=1)), "counted 1 J base"),
         (replace(RUN, counted=replace(RUN.counted, boot=1)), "counted 1 J boot"),
@@ -53,6 +60,22 @@ def changed(kind: EventKind, change: Callable[[Event], Event | None]) -> Run:
 def test_a_run_is_held_against_its_log(broken: Run, told: str) -> None:
     with pytest.raises(HarnessError, match=f"arm first-fit, seed 1: {told}"):
         broken.check()
+
+
+def test_a_run_is_held_against_what_a_cluster_can_do() -> None:
+    late = changed(EventKind.SUBMITTED, lambda event: event._replace(at=5.0))
+    with pytest.raises(HarnessError, match="arm first-fit, seed 1: job i was submitted, 0 s in the trace, at 5 s"):
+        late.check()
+
+
+def test_power_and_parts_are_summed_up_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_cheap_idle_power(*given: Any) -> Spent:
+        spent = integrate(*given)
+        return replace(spent, joules=replace(spent.joules, idle=spent.joules.idle / 2))
+
+    monkeypatch.setattr(outcome, "integrate", with_cheap_idle_power)
+    with pytest.raises(HarnessError, match="its power adds up to"):
+        replace(RUN, counted=replace(RUN.counted, idle=RUN.counted.idle / 2)).check()
 
 
 def test_a_run_is_held_against_its_curves() -> None:

@@ -18,6 +18,7 @@ from ballast.errors import BallastError
 from ballast.simulate.curves import Curves
 from ballast.simulate.engine.events import Event, EventKind, Joules, PowerStep, integrate, intervals, power_steps
 from ballast.simulate.engine.options import Options
+from ballast.simulate.engine.replay import fault
 from ballast.simulate.engine.rules import models_that_hold
 from ballast.simulate.job import TraceJob
 from ballast.simulate.policy import SimNode
@@ -128,12 +129,21 @@ class Run:
             due, done = job.gpus * job.reference_seconds, spent.work[job.name]
             if not math.isclose(due, done, rel_tol=_ROUNDING):
                 raise HarnessError(f"{where}: job {job.name} did {done:.6g} s of work, but has {due:.6g} s")
-        for step in self.power():
+        steps = self.power()
+        for step in steps:
             if step.watts < step.floor_watts - _ROUNDING:
                 raise HarnessError(
                     f"{where}: draws {step.watts:g} W at {step.at:g} s, less than the {step.floor_watts:g} W of idle"
                 )
+        drawn = math.fsum((end - start) * watts for start, end, watts in intervals(steps, self.horizon))
+        if not math.isclose(drawn, spent.joules.total, rel_tol=_ROUNDING):
+            raise HarnessError(f"{where}: its power adds up to {drawn:.6g} J, its parts to {spent.joules.total:.6g} J")
         _check_points(where, self)
+        impossible = fault(self.events, self.jobs, self.nodes, self.options, self.horizon)
+        if impossible is not None:
+            raise HarnessError(f"{where}: {impossible}")
+        if self.rows != rows_of(self.events, self.jobs, self.nodes, self.curves):
+            raise HarnessError(f"{where}: its rows are not what its log says of its jobs")
 
 
 def _check_points(where: str, run: Run) -> None:

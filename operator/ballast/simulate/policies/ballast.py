@@ -26,6 +26,11 @@ from ballast.simulate.policy import SetLimit, SimNode, Start, Step, Stop, View, 
 from ballast.simulate.world.objects import Gang, promised_slowdown_percent
 from ballast.simulate.world.world import World
 
+_OWN = (
+    "this operator's own ballast.decide; one relative speed for each GPU model, as it is shipped, fitted to all of "
+    "Zeus's tables"
+)
+
 
 class Ballast:
     """An arm of one run; it learns, so that another run needs another one.
@@ -58,9 +63,10 @@ class Ballast:
         # Those that are gone first: what is told of the others is theirs only.
         news = self._end(view, world)
         news |= self._submit(view, world)
-        if self._points is not None:
-            self._points.learn(view.running)
         steps: list[Step] = []
+        if self._points is not None:
+            read_at = self._points.learn(view.running, view.now)
+            steps += [] if read_at is None else [WakeUp(read_at)]
         if news or (self._due is not None and self._due <= view.now):
             steps += self._settle(view, world)
         if self._points is not None:
@@ -129,7 +135,7 @@ class Ballast:
 
 def ballast_placement() -> Ballast:
     """Make the arm that leaves power limits as they were found."""
-    return Ballast("ballast-placement", "this operator's own ballast.decide; power limits as found")
+    return Ballast("ballast-placement", f"{_OWN}; power limits as found")
 
 
 def ballast(priors: Mapping[str, Prior] | None = None) -> Ballast:
@@ -145,7 +151,7 @@ def ballast(priors: Mapping[str, Prior] | None = None) -> Ballast:
         if priors is None
         else "for each kind the energy model's prior was fitted without that kind's measurements"
     )
-    reference = f"this operator's own ballast.decide; power limits by ballast.decide.choosing; {known}"
+    reference = f"{_OWN}; power limits by ballast.decide.choosing; {known}"
     return Ballast("ballast", reference, Points(lambda kind: models.get(kind, shipped)))
 
 

@@ -4,7 +4,8 @@ Whoever calls tells what was read and when a job begins and ends; this asks `dec
 `decide.auto_point`, which does the same in a cluster with EnergyProfiles and Prometheus, and has no rule of its own but
 one: besides when there is news of its kind, a job is looked at with its first reading at a limit, because only then is
 it known what time is left. A job's time is what a cluster tells of it: how long it has run, at which limits, and which
-share of its work is done; never how long it will take.
+share of its work is done; never how long it will take. A reading counts from when the operator would have it: its
+measurements begin later than an engine's, and are told later (`ballast.decide.policy.Policy.visit_seconds`).
 
 What must hold: a job whose deadline leaves no time, or of which nobody knows yet whether it does, stays as found.
 """
@@ -19,10 +20,11 @@ from ballast.decide.auto_point import FEW_SAMPLES, MORE_SHARE
 from ballast.decide.choosing import candidate_limits, choose
 from ballast.decide.exploring import lost_seconds
 from ballast.decide.known_limits import known_limits, pooled
+from ballast.decide.policy import Policy as Choices
 from ballast.decide.prediction import Curve, GpuRange
-from ballast.decide.wishes import Wishes
+from ballast.decide.wishes import Exploration, Wishes
 from ballast.simulate.job import TraceJob
-from ballast.simulate.policies.profiles import ModelOf, Profiles
+from ballast.simulate.policies.profiles import ModelOf, Profiles, Workload
 from ballast.simulate.policy import Reading, RunningJob
 
 
@@ -51,6 +53,11 @@ class _Life:
     samples: int | None = None
     done_before: float = 0.0
 
+    @property
+    def workload(self) -> Workload:
+        """Whose measurements are its own, too."""
+        return Workload(self.job.kind, self.job.gpus, self.gpu.name)
+
 
 class Points:
     """Chooses power limits; see the module's docstring.
@@ -58,11 +65,13 @@ class Points:
     Args:
         model_of: The energy model of a kind.
         wishes: What all jobs wish, but for what follows from each one's own.
+        visit_seconds: So long is a job at a limit before anything measured there is known; None: as in a cluster.
     """
 
-    def __init__(self, model_of: ModelOf, wishes: Wishes | None = None) -> None:
+    def __init__(self, model_of: ModelOf, wishes: Wishes | None = None, visit_seconds: float | None = None) -> None:
         self._profiles = Profiles(model_of)
-        self._wishes = wishes or Wishes()
+        self._visit_seconds = Choices().visit_seconds if visit_seconds is None else visit_seconds
+        self._wishes = wishes or Wishes(exploration=Exploration(reading_seconds=self._visit_seconds))
         self._lives: dict[str, _Life] = {}
 
     def begin(self, job: TraceJob, gpu: GpuRange, slowdown_percent: float, now: float, done: float) -> float:
@@ -84,15 +93,23 @@ class Points:
         """Forget a job that has ended, or lost its GPUs; what was learned from it stays."""
         del self._lives[name]
 
-    def learn(self, running: Mapping[str, RunningJob]) -> None:
-        """Take in what was read of running jobs."""
+    def learn(self, running: Mapping[str, RunningJob], now: float) -> float | None:
+        """Take in what was read of running jobs; return when there will be more of what was read already."""
+        due: float | None = None
         for name, life in self._lives.items():
-            reading = running[name].reading
-            if reading is not None and reading != life.reading:
-                if life.reading is None or life.reading.limit_watts != reading.limit_watts:
-                    life.samples = None
-                life.reading = reading
-                self._profiles.learn(life.job.kind, reading)
+            seen = running[name]
+            reading = seen.reading
+            if reading is None or reading == life.reading:
+                continue
+            known_at = _there_since(life, seen) + self._visit_seconds
+            if now < known_at:
+                due = known_at if due is None else min(due, known_at)
+                continue
+            if life.reading is None or life.reading.limit_watts != reading.limit_watts:
+                life.samples = None
+            life.reading = reading
+            self._profiles.learn(life.job.kind, reading)
+        return due
 
     def changes(self, running: Mapping[str, RunningJob], now: float) -> dict[str, float]:
         """Return the limits, in watts, of those running jobs that are to have another one from now on.
@@ -113,16 +130,15 @@ class Points:
         """Whether there is so much new that another limit may be chosen; see `ballast.decide.auto_point`."""
         if life.samples is None:
             return True
-        kind, model = life.job.kind, life.gpu.name
-        more = self._profiles.count(kind, model) - life.samples
-        is_known = self._profiles.count_at(kind, model, life.limit_watts) >= FEW_SAMPLES
+        more = self._profiles.count(life.workload) - life.samples
+        is_known = self._profiles.count_at(life.workload, life.limit_watts) >= FEW_SAMPLES
         return more >= (max(MORE_SHARE * life.samples, 1) if is_known else 1)
 
     def _choose(self, life: _Life, seen: RunningJob | None, now: float) -> float:
-        kind, gpu = life.job.kind, life.gpu
-        life.samples = self._profiles.count(kind, gpu.name)
-        curve, samples = self._profiles.curve(kind, gpu), self._profiles.samples(kind, gpu.name)
-        limits = candidate_limits(gpu)
+        job = life.job
+        life.samples = self._profiles.count(life.workload)
+        curve, samples = self._profiles.curve(job.kind, job.gpus, life.gpu), self._profiles.samples(life.workload)
+        limits = candidate_limits(life.gpu)
         wishes = self._wishes_of(life, curve, seen, now)
         if life.seconds_at and wishes.exploration is not None:
             options = known_limits(curve, limits, pooled(samples), wishes.trust)
@@ -159,4 +175,8 @@ def _seconds_left(life: _Life, curve: Curve, seen: RunningJob | None, now: float
 
 def _seconds_there(life: _Life, seen: RunningJob, now: float) -> float:
     """Return how long a job has worked at its present limit: while its nodes boot it does nothing."""
-    return max(now - max(life.since, seen.started_at), 0.0)
+    return max(now - _there_since(life, seen), 0.0)
+
+
+def _there_since(life: _Life, seen: RunningJob) -> float:
+    return max(life.since, seen.started_at)

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from ballast.decide.choosing import Choice, Kind
+from ballast.decide.policy import Policy as Choices
 from ballast.decide.prediction import Curve, GpuRange, Sample
 from ballast.decide.wishes import Wishes
 from ballast.simulate.job import TraceJob
 from ballast.simulate.policies import points as module
 from ballast.simulate.policies.points import Points
+from ballast.simulate.policies.profiles import Workload
 from ballast.simulate.policy import Reading, RunningJob
 from tests.curve_builders import V100, MadeUpCurve, fast
 from tests.unit.simulate.policies.views import job
@@ -40,7 +42,7 @@ class Player:
 
     slowdown: float = 10.0
     boots: float = 0.0
-    points: Points = field(default_factory=lambda: Points(lambda kind: Model()))
+    points: Points = field(default_factory=lambda: Points(lambda kind: Model(), Wishes(), visit_seconds=0.0))
     now: float = 0.0
     running: dict[str, RunningJob] = field(default_factory=dict)
     visited: list[float] = field(default_factory=list)
@@ -69,7 +71,7 @@ class Player:
             slowdown = 1 + truth.true_slowdown_percent(seen.limit_watts) / 100
             done = seen.done + 30.0 / slowdown / seen.job.reference_seconds
             self.running[name] = replace(seen, reading=reading, done=min(done, 1.0))
-        self.points.learn(self.running)
+        self.points.learn(self.running, self.now)
         changes = self.points.changes(self.running, self.now)
         for name, limit in changes.items():
             self.running[name] = replace(self.running[name], limit_watts=limit, reading=None)
@@ -106,8 +108,33 @@ def test_the_next_job_of_the_kind_begins_where_the_first_came_to() -> None:
     player.settle()
     limit = player.running["one"].limit_watts
     player.end("one")
-    assert player.start(job("two", gpus=4)) == limit
+    assert player.start(job("two")) == limit
     assert player.start(job("three", kind="likes-a40")) == FOUND
+
+
+def test_a_gang_of_another_size_begins_as_in_a_cluster_where_sizes_are_not_compared() -> None:
+    player = Player()
+    player.start(job("one", seconds=20_000.0))
+    player.settle()
+    assert player.running["one"].limit_watts < FOUND
+    assert player.start(job("two", gpus=4)) == FOUND
+
+
+def test_a_reading_is_known_when_the_operator_would_know_it() -> None:
+    player = Player(points=Points(lambda kind: Model()), now=1000.0)
+    visit = Choices().visit_seconds
+    player.start(job("one", seconds=20_000.0))
+    player.pass_half_a_minute()
+    assert player.points.learn(player.running, player.now) == 1000.0 + visit
+    assert player.points.changes(player.running, player.now) == {}
+    assert player.points.learn(player.running, 1000.0 + visit) is None
+    changed = player.points.changes(player.running, 1000.0 + visit)
+    assert changed["one"] < FOUND
+    # The next visit takes as long, however soon there is a reading.
+    player.running["one"] = replace(player.running["one"], limit_watts=changed["one"])
+    player.now = 1000.0 + visit
+    player.pass_half_a_minute()
+    assert player.points.learn(player.running, player.now) == 1000.0 + 2 * visit
 
 
 def test_a_job_that_is_too_slow_by_its_gpu_model_stays_as_found() -> None:
@@ -257,8 +284,8 @@ def test_the_same_reading_is_learned_from_once(monkeypatch: pytest.MonkeyPatch) 
     player.pass_half_a_minute()
     assert player.running["one"].reading is not None
     for _ in range(3):
-        player.points.learn(player.running)
-    assert player.points._profiles.count("even", "V100") == 1
+        player.points.learn(player.running, player.now)
+    assert player.points._profiles.count(Workload("even", 1, "V100")) == 1
 
 
 def test_only_those_are_looked_at_of_whom_there_is_news() -> None:
