@@ -6,9 +6,11 @@ hold: without fresh figures nothing changes (G6); a job that cannot be controlle
 so; the same picture gives the same choice, and once that is written no other one.
 
 A choice is made anew where there is something new to make it from: measurements of the workload, by this job or by one
-with the same key, or another spec; where a deadline would be missed; and where a visit has lasted for long: if the
-trainer reports no more, it will never be measured. How many measurements a choice rests on is part of its record; the
-more they are, the more it takes to ask again, so that a job is chosen for a few dozen times however long it runs.
+with the same key, or another spec; where a deadline would be missed; where a visit has lasted for long; and where time
+has passed, because what it allows changes: how long the job runs on is known only once it trains. How many measurements
+a choice rests on, and when it was made, is part of its record; the more they are, and the longer the job has run, the
+more it takes to ask again, so that a job is chosen for a few dozen times however long it runs. A visit that cannot be
+measured ends, also without fresh figures, but then only upwards.
 """
 
 from __future__ import annotations
@@ -27,25 +29,34 @@ from ballast.decide.choosing import candidate_limits, choose
 from ballast.decide.energy_model import HierarchicalModel
 from ballast.decide.exploring import lost_seconds
 from ballast.decide.freshness import freshness
-from ballast.decide.known_limits import known_limits, pooled, stale, whole
+from ballast.decide.known_limits import Trust, known_limits, pooled, whole
 from ballast.decide.measurement import Learned
 from ballast.decide.noticing import is_elsewhere, usable
 from ballast.decide.operating_point import asks
+from ballast.decide.policy import Policy
 from ballast.decide.prediction import Curve, GpuRange, Sample
-from ballast.decide.profile_points import comparable, samples_of
+from ballast.decide.profile_points import agree, comparable, samples_of
 from ballast.decide.slowdown import model_cost
 from ballast.decide.snapshot import Context, Job
 from ballast.decide.telling import moment, status_of
+from ballast.decide.time_left import is_late, seconds_left, slowdown_left
 from ballast.decide.wishes import Exploration, Wishes
 
 LONG_VISIT_READINGS: Final = 10
 """Of so many readings' length a visit is long: then it is asked whether the job can still be measured."""
 
+LAST_VISITS: Final = 10
+"""A visit that is not measured in the time of so many ends."""
+
 FEW_SAMPLES: Final = 8
 """While the present limit has fewer, each one more is news."""
 
 MORE_SHARE: Final = 1 / 8
-"""By this share there must be more measurements than a choice rests on, to be news where the limit has enough."""
+"""By this share there must be more measurements than a choice rests on, to be news where the limit has enough; and so
+much of the time that the job has run must have passed."""
+
+MOST_CURVES: Final = 100
+"""So many workloads' curves a cycle makes, each of which takes milliseconds."""
 
 NEWS_SHARE: Final = 0.2
 NEWS_LEAST: Final = 1.0
@@ -66,6 +77,11 @@ def obstacle(job: Job) -> str | None:
     if shared:
         more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
         return f"as found: {shared[0]}{more} is shared with other pods, for which nobody chose it"
+    if job.learned is not None and job.learned.is_admins and job.learned.shared is None:
+        return (
+            f"as found: in {job.namespace}, the operator's own namespace, profiles are the admin's: nothing is learned"
+            f" from its jobs, and there is none of {job.learned.profile_key} on {job.learned.gpu_model}"
+        )
     if not any(job.held_gpus.values()) or job.learned is None:
         return None
     if job.learned.gpu is not None and _has_range(job.learned.gpu):
@@ -119,19 +135,30 @@ def _point(job: Job, context: Context) -> ChosenPoint | None:
     if status.phase not in {Phase.PLACING, Phase.RUNNING}:
         return before
     runs = status.phase is Phase.RUNNING
-    if runs and not _is_fresh(job, context):
-        return before
+    is_fresh = not runs or _is_fresh(job, context)
     if _shared(job):
-        return None
+        return None if is_fresh else before
     if learned is None or learned.gpu is None or _is_outdated(learned) or not _has_range(learned.gpu):
         return before
     # One change after the other: what an agent may still set is then never looser than what counts as reserved (G1).
     if runs and before is not None and _is_pending(job):
         return before
     known = _Known.of(job, learned)
+    if not is_fresh:
+        return _without_figures(job, before, known, learned.gpu, context)
     if before is not None and not _is_asked_again(job, before, known, learned.gpu, context):
         return before
     return _chosen(job, known, learned.gpu, before, context)
+
+
+def _without_figures(
+    job: Job, before: ChosenPoint | None, known: _Known, gpu: GpuRange, context: Context
+) -> ChosenPoint | None:
+    """Return what was chosen, but that a visit ends by which the job may be slower than it allows (G6)."""
+    if before is None or not _is_overdue(job, before, known, context):
+        return before
+    after = _chosen(job, known, gpu, before, context)
+    return after if after is not None and after.power_limit_watts > before.power_limit_watts else before
 
 
 def _has_range(gpu: GpuRange) -> bool:
@@ -193,8 +220,7 @@ class _Known:
     def samples(self, gpu: GpuRange) -> tuple[Sample, ...]:
         """Return what a curve is made of."""
         mine, others = samples_of(self.own, gpu), samples_of(self.shared, gpu)
-        # What an admin shares may be of other data or of another version: what was measured here says so.
-        return mine if mine and others and stale(others, mine) else mine + others
+        return mine + others if agree(mine, others) else mine
 
 
 def _points(profile: EnergyProfile | None, job: Job, learned: Learned) -> tuple[MeasuredPoint, ...]:
@@ -210,28 +236,55 @@ def _is_asked_again(job: Job, before: ChosenPoint, known: _Known, gpu: GpuRange,
     if not whole(gpu.min_limit_watts) <= whole(before.power_limit_watts) <= whole(gpu.max_limit_watts):
         return True
     more, here = known.count - before.samples, known.count_at(before.power_limit_watts)
-    if more < 0 or before.observed_generation != job.job.metadata.generation or _is_late(job, context.now):
+    if more < 0 or before.observed_generation != job.job.metadata.generation:
+        return True
+    if is_late(job, context.now) and asks(job):
         return True
     if more >= (1 if here < FEW_SAMPLES else max(MORE_SHARE * before.samples, 1)):
         return True
+    return _has_lasted(job, before, here, context)
+
+
+def _has_lasted(job: Job, before: ChosenPoint, here: int, context: Context) -> bool:
+    """Return whether so much time has passed since a choice that it is made anew."""
+    lasted, policy = context.now - _since(job, before), context.policy
+    if here == 0:
+        return lasted >= LONG_VISIT_READINGS * policy.reading_seconds
+    if before.since.timestamp() < _running_at(job):  # before anybody knew how long the job takes
+        return lasted >= policy.visit_seconds
+    return lasted >= max(LAST_VISITS * policy.visit_seconds, MORE_SHARE * (context.now - _running_at(job)))
+
+
+def _is_overdue(job: Job, before: ChosenPoint, known: _Known, context: Context) -> bool:
+    """Return whether a job is where nothing was measured, and most likely nothing will be."""
     lasted = context.now - _since(job, before)
-    return here == 0 and lasted >= LONG_VISIT_READINGS * context.policy.reading_seconds
+    return known.count_at(before.power_limit_watts) == 0 and lasted >= LAST_VISITS * context.policy.visit_seconds
 
 
-def _is_late(job: Job, now: float) -> bool:
-    """Return whether the job misses its deadline at the pace that it has; to be asked at limits below the found one."""
-    deadline, training = job.job.spec.energy.deadline, job.telemetry.training if job.telemetry is not None else None
-    left = usable(training.seconds_left, 0) if training is not None else None
-    return deadline is not None and left is not None and bool(asks(job)) and now + left > deadline.timestamp()
+def next_due(job: Job, policy: Policy) -> tuple[float, ...]:
+    """Return when time alone may call for another choice, seconds since the epoch."""
+    point = job.job.status.operating_point
+    if point is None or not is_auto(job):
+        return ()
+    since = _since(job, point)
+    return since + policy.visit_seconds, since + LAST_VISITS * policy.visit_seconds
 
 
-def _chosen(job: Job, known: _Known, gpu: GpuRange, before: ChosenPoint | None, context: Context) -> ChosenPoint:
+def _chosen(job: Job, known: _Known, gpu: GpuRange, before: ChosenPoint | None, context: Context) -> ChosenPoint | None:
     samples, limits = known.samples(gpu), candidate_limits(gpu)
+    # What there is no time for now is asked for again whenever the job is looked at.
+    if (gpu, samples) not in context.curves and len(context.curves) >= MOST_CURVES:
+        return before
+    context.curves.add((gpu, samples))
     curve = curve_of(gpu, samples)
-    wishes = _wishes(job, curve, before, context)
+    wishes = _wishes(job, curve, samples, before, context)
+    if before is not None and _is_overdue(job, before, known, context):
+        wishes = replace(wishes, exploration=None)
     choice = choose(curve, limits, samples, wishes)
     why = _shortened(choice.message)
-    if before is not None and whole(choice.limit_watts) == whole(before.power_limit_watts):
+    here = known.count_at(choice.limit_watts)
+    is_same = before is not None and whole(choice.limit_watts) == whole(before.power_limit_watts)
+    if before is not None and is_same and not (here and _has_lasted(job, before, here, context)):
         if not choice.measured or not is_reworded(before.why, why):
             why = before.why
         told = {"why": why, "samples": known.count, "observed_generation": job.job.metadata.generation}
@@ -257,18 +310,20 @@ def curve_of(gpu: GpuRange, samples: tuple[Sample, ...]) -> Curve:
     return _MODEL.curve(gpu, samples)
 
 
-def _wishes(job: Job, curve: Curve, before: ChosenPoint | None, context: Context) -> Wishes:
+def _wishes(
+    job: Job, curve: Curve, samples: tuple[Sample, ...], before: ChosenPoint | None, context: Context
+) -> Wishes:
     status, energy, gpu = job.job.status, job.job.spec.energy, curve.gpu
     runs = status.phase is Phase.RUNNING
     now_watts = before.power_limit_watts if before is not None else gpu.max_limit_watts
     if not whole(gpu.min_limit_watts) <= whole(now_watts) <= whole(gpu.max_limit_watts):
         now_watts = gpu.max_limit_watts
-    left = _left_seconds(job, curve, now_watts) if runs else None
+    left = _left_seconds(job, curve, samples, now_watts) if runs else None
     cost = model_cost(job, context) if job.learned is not None else 1.0
     return Wishes(
         objective=energy.objective,
         max_slowdown_percent=100 * ((1 + energy.max_slowdown_percent / 100) / cost - 1),
-        deadline_slowdown_percent=_deadline_slowdown(job, left, context.now),
+        deadline_slowdown_percent=slowdown_left(job, left, context.now),
         ran_seconds=max(context.now - _running_at(job), 0.0) if runs else 0.0,
         left_seconds=left,
         lost_seconds=before.lost_seconds if before is not None else 0.0,
@@ -279,25 +334,15 @@ def _wishes(job: Job, curve: Curve, before: ChosenPoint | None, context: Context
     )
 
 
-def _left_seconds(job: Job, curve: Curve, now_watts: float) -> float | None:
+def _left_seconds(job: Job, curve: Curve, samples: tuple[Sample, ...], now_watts: float) -> float | None:
     """Return how long the job would run on at the found limit; None if nobody knows."""
-    training = job.telemetry.training if job.telemetry is not None else None
-    left = usable(training.seconds_left, 0) if training is not None else None
+    left = seconds_left(job)
     if left is None:
         return None
     watts = min(max(now_watts, curve.gpu.min_limit_watts), curve.gpu.max_limit_watts)
-    return left / (1 + curve.at(watts).slowdown_percent / 100)
-
-
-def _deadline_slowdown(job: Job, left: float | None, now: float) -> float | None:
-    """Return the slowdown that the deadline leaves, in percent; None where there is none, or nothing is left to do."""
-    deadline = job.job.spec.energy.deadline
-    if deadline is None:
-        return None
-    # Until somebody knows how long it takes, all the time may be needed.
-    if left is None:
-        return 0.0
-    return 100 * ((deadline.timestamp() - now) / left - 1) if left > 0 else None
+    # What was measured there, if it was, may be far from the curve.
+    now = known_limits(curve, [watts], pooled(samples), Trust())[0]
+    return left / (1 + now.prediction.slowdown_percent / 100)
 
 
 def _can_be_learned(job: Job, context: Context) -> bool:

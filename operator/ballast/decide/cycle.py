@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ballast.decide.actions import Action, ReleaseOrphan, ReleasePod, WriteStatus
+from ballast.decide.actions import Action, ReleaseOrphan, ReleasePod, WriteProfile, WriteStatus
 from ballast.decide.explaining import explain
 from ballast.decide.learning import learn
 from ballast.decide.lifecycle import advance
@@ -71,12 +71,16 @@ def decide(snapshot: Snapshot) -> Decision:
     # 5. The others are told why they wait.
     explanations = explain(queue, admitted)
     room = min(max(snapshot.max_actions - len(actions), 0), snapshot.max_explanations)
-    fits = len(releases) <= snapshot.max_actions
+    complete = len(actions) + len(explanations) < snapshot.max_actions and len(releases) <= snapshot.max_actions
+    taken = actions[: snapshot.max_actions]
+    if not complete:
+        # The jobs are looked at again, with what was measured of them: that is to be entered once.
+        taken = [action for action in taken if not isinstance(action, WriteProfile)]
     return Decision(
-        actions=(*actions[: snapshot.max_actions], *explanations[:room], *releases[: snapshot.max_actions]),
+        actions=(*taken, *explanations[:room], *releases[: snapshot.max_actions]),
         refused=admitted.refused,
         held_for=admitted.held_for,
-        complete=len(actions) + len(explanations) < snapshot.max_actions and fits,
+        complete=complete,
     )
 
 

@@ -93,7 +93,7 @@ def learn(jobs: Iterable[Job], now: float) -> Lessons:
     """
     taught: dict[_Key, tuple[Learned, list[MeasuredPoint]]] = {}
     for job in jobs:
-        point = _measured(job)
+        point = _measured(job, now)
         if point is not None and job.learned is not None and not job.learned.writing:
             taught.setdefault(_key_of(job), (job.learned, []))[1].append(point)
     writes, profiles, begun_anew = [], {}, {}
@@ -118,12 +118,16 @@ def _key_of(job: Job) -> _Key:
     return job.namespace, learned.profile_key if learned else "", learned.gpu_model if learned else ""
 
 
-def _measured(job: Job) -> MeasuredPoint | None:
+def _measured(job: Job, now: float) -> MeasuredPoint | None:
     """Return what was measured of a job that runs, unless it is of another attempt."""
     measurement = job.measurement
     if measurement is None or job.learned is None or measurement.attempt != job.attempt:
         return None
-    return point_of(measurement) if job.job.status.phase is Phase.RUNNING else None
+    point = point_of(measurement) if job.job.status.phase is Phase.RUNNING else None
+    if point is None or measurement.ended_at <= now:
+        return point
+    # A node's clock may be ahead by any time: what comes later is not to be older than that.
+    return point.model_copy(update={"measured_at": moment(now)})
 
 
 @dataclass(slots=True)

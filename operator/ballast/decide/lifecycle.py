@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from ballast.api.conditions import ConditionType, Reason
 from ballast.api.jobstatus import Outcome, Phase
-from ballast.decide import accounting, ends, trouble
+from ballast.decide import accounting, auto_point, ends, trouble
 from ballast.decide.actions import (
     Action,
     AskForRefusal,
@@ -26,12 +26,12 @@ from ballast.decide.actions import (
     Ungate,
     WriteStatus,
 )
-from ballast.decide.auto_point import tuned
 from ballast.decide.confirmation import confirm
 from ballast.decide.policy import Policy
 from ballast.decide.reporting import at_start, report
 from ballast.decide.snapshot import Context, Job, Pod
 from ballast.decide.telling import moment, pods, status_of, with_condition
+from ballast.decide.time_left import stopped_at
 from ballast.decide.trouble import Trouble, is_gone
 
 
@@ -179,7 +179,7 @@ def _watch(job: Job, context: Context) -> list[Action]:
         return [ends.stop(job, context.now, _suspended())]
     found = trouble.disruption(job, context)
     if found is None:
-        limit = _deadline_at(job)
+        limit = stopped_at(job)
         if limit is not None and limit <= context.now:
             seconds = job.job.spec.active_deadline_seconds
             message = f"ran for activeDeadlineSeconds ({seconds} s), all attempts together"
@@ -191,7 +191,7 @@ def _watch(job: Job, context: Context) -> list[Action]:
 
 def _tune(job: Job, context: Context) -> list[Action]:
     """Tell a job which operating point it is to have, and what became of it."""
-    aimed, news = tuned(job, context, context.renewed.get(job.uid))
+    aimed, news = auto_point.tuned(job, context, context.renewed.get(job.uid))
     told = confirm(aimed, context.now) if job.job.status.phase is Phase.RUNNING else None
     if told is None and (aimed is not job or news is not None):
         told = WriteStatus(job.job, Transition.TELL, aimed.job.status)
@@ -242,15 +242,6 @@ def _suspended() -> Trouble:
     return Trouble(Outcome.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true")
 
 
-def _deadline_at(job: Job) -> float | None:
-    """Return when a running job has used up its running time."""
-    limit, status = job.job.spec.active_deadline_seconds, job.job.status
-    running_at = status.attempts[-1].running_at if status.attempts else None
-    if limit is None or running_at is None:
-        return None
-    return running_at.timestamp() + max(limit - status.active_seconds, 0)
-
-
 def _expires_at(job: Job) -> float | None:
     """Return when an ended job is to be deleted."""
     ttl, ended = job.job.spec.ttl_seconds_after_finished, job.job.status.finished_at
@@ -268,7 +259,7 @@ def next_due(job: Job, now: float, policy: Policy) -> float | None:
             reserved = status.attempts[-1].started_at.timestamp()
             times += [reserved + policy.missing_pods_seconds, reserved + policy.placement_timeout_seconds]
         case Phase.RUNNING:
-            times.append(_deadline_at(job))
+            times += [stopped_at(job), *auto_point.next_due(job, policy)]
         case Phase.SUCCEEDED | Phase.EARLY_STOPPED | Phase.FAILED:
             times.append(_expires_at(job))
         case _:

@@ -64,6 +64,7 @@ class Learned:
         own: The profile of the job's namespace; None if there is none yet.
         shared: The admin's; None if there is none.
         writing: A write of ``own`` is under way.
+        is_admins: The job's namespace is the operator's: what is learned there only an admin writes.
     """
 
     profile_key: str
@@ -73,3 +74,4 @@ class Learned:
     own: EnergyProfile | None = None
     shared: EnergyProfile | None = None
     writing: bool = field(default=False)
+    is_admins: bool = field(default=False)

@@ -14,10 +14,11 @@ from collections.abc import Iterable
 
 from ballast.api.energyprofile import MeasuredPoint
 from ballast.api.operatingpoint import MAX_GPU_HERTZ, MAX_GPU_WATTS
-from ballast.decide.known_limits import Trust, whole
+from ballast.decide.known_limits import Trust, stale, whole
 from ballast.decide.measurement import Measurement
 from ballast.decide.prediction import GpuRange, Sample
 from ballast.decide.telling import moment
+from ballast.decide.training_progress import MAX_TIME
 
 ONE_ERROR = 0.01
 """Relative error of one measurement: what half a minute of steady training scatters by, phases left out."""
@@ -58,7 +59,7 @@ def point_of(measurement: Measurement) -> MeasuredPoint | None:
         _is_believed(speed, watts)
         and 0 < limit <= MAX_GPU_WATTS
         and 0 < clock <= MAX_GPU_HERTZ
-        and measurement.ended_at >= 1
+        and 1 <= measurement.ended_at <= MAX_TIME
     ):
         return None
     return MeasuredPoint(
@@ -192,6 +193,19 @@ def samples_of(points: Iterable[MeasuredPoint], gpu: GpuRange) -> tuple[Sample, 
         )
         found += [sample] * count
     return tuple(found)
+
+
+def agree(mine: Iterable[Sample], others: Iterable[Sample]) -> bool:
+    """Return whether what an admin shares can be taken together with what was measured here.
+
+    It may be of other data, of another version, or of steps of another size. Only what was measured here at one of its
+    limits can say that it is not; while nothing was, the admin is believed.
+    """
+    mine, others = tuple(mine), tuple(others)
+    if not mine or not others:
+        return True
+    in_both = {whole(each.limit_watts) for each in mine} & {whole(each.limit_watts) for each in others}
+    return bool(in_both) and not stale(others, mine)
 
 
 def joules_per_step(point: MeasuredPoint) -> float:

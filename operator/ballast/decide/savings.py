@@ -2,9 +2,9 @@
 
 Pure. The baseline is what the same steps would have used at the limit that was found: joules a step there by the energy
 profile, times the steps done; and what CPUs and memory used, for as long as those steps would have taken. What must
-hold: it is stated only while the profile has a well-measured point at that limit for gangs of this size; what the job
-used beside its steps (start-up, evaluation) is in its joules and not in the baseline, so that savings are understated
-and not overstated.
+hold: it is stated only while the profile has a well-measured point at that limit for gangs of this size, and of steps
+that the job can have done itself; what it used beside its steps (start-up, evaluation) is in its joules and not in the
+baseline, so that savings are understated and not overstated.
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ from ballast.api.jobstatus import EnergyStatus, Phase, TrainingJobStatus
 from ballast.api.source import Component
 from ballast.decide.known_limits import Trust, pooled, whole
 from ballast.decide.noticing import is_elsewhere, significant, usable
-from ballast.decide.profile_points import comparable, joules_per_step, samples_of
+from ballast.decide.profile_points import agree, comparable, joules_per_step, samples_of
 from ballast.decide.snapshot import Job
 from ballast.decide.telemetry import Telemetry
 
 BASELINE_DIGITS = 4
+MOST_PACE = 1.05
+"""Nothing trains faster than at the found limit by more than this, noise and phases included."""
+
+AHEAD_SECONDS = 60.0
+"""For so long after its last report a trainer is taken to go on as before."""
+
 NEWS_POINTS = 1.0
 """The saving is told anew when it has changed by more points of percent than this."""
 
@@ -43,8 +49,13 @@ def baseline(job: Job) -> Baseline | None:
     if learned is None or learned.gpu is None:
         return None
     top = whole(learned.gpu.max_limit_watts)
-    for profile in (learned.own, learned.shared):
-        points = comparable(profile.spec.points, job.job.gpus, learned.max_clock_hertz) if profile is not None else ()
+    own, shared = (
+        comparable(profile.spec.points, job.job.gpus, learned.max_clock_hertz) if profile is not None else ()
+        for profile in (learned.own, learned.shared)
+    )
+    if not agree(samples_of(own, learned.gpu), samples_of(shared, learned.gpu)):
+        shared = ()
+    for points in (own, shared):
         for point in points:
             if whole(point.power_limit_watts) != top:
                 continue
@@ -76,7 +87,10 @@ def saving(job: Job, joules: float | None, steps: float | None, now: float) -> S
     if found is None:
         return Saving()
     ran = _ran_seconds(job.job.status, now)
-    share = min(steps * found.seconds_per_step / ran, 1.0) if ran > 0 else 1.0
+    at_found = steps * found.seconds_per_step
+    if at_found > MOST_PACE * ran:
+        return Saving()  # It began with steps that others did: a checkpoint's.
+    share = min(at_found / ran, 1.0) if ran > 0 else 1.0
     would = found.joules_per_step * steps + _beside_gpus(job, joules) * share
     if not would > 0:
         return Saving()
@@ -87,7 +101,7 @@ def steps_by_then(telemetry: Telemetry) -> float | None:
     """Return the steps that were done when the joules were read; None if the trainer tells none.
 
     Reports of trainers and looks of meters are seconds apart: of a job that has run for a minute, that would be several
-    percent of a saving that it does not have.
+    percent of a saving that it does not have. Of a trainer that reports no more it is not known that it goes on.
     """
     training = telemetry.training
     step = usable(training.step, 0) if training is not None else None
@@ -96,7 +110,7 @@ def steps_by_then(telemetry: Telemetry) -> float | None:
     reported_at, pace = usable(training.reported_at), usable(training.steps_per_second, 0)
     if reported_at is None or pace is None or telemetry.read_at is None:
         return step
-    return max(step + (telemetry.read_at - reported_at) * pace, 0.0)
+    return max(step + min(telemetry.read_at - reported_at, AHEAD_SECONDS) * pace, 0.0)
 
 
 def is_saving_news(told: EnergyStatus | None, found: Saving | None) -> bool:

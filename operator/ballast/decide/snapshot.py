@@ -263,8 +263,7 @@ class Job:
         unheard: by pod UID, since when this operator has waited for a word of a pod that is over; seconds since the
             epoch.
         telemetry: what Prometheus knows of its latest attempt; None if nothing.
-        learned: what profiles say of its workload on its GPU model; None without GPUs, or while its nodes' model is
-            not known.
+        learned: what profiles say of its workload on its GPU model; None without GPUs, or while that is not known.
         measurement: the newest that is complete; handed out in one snapshot only.
     """
 
@@ -385,10 +384,10 @@ class Context:
     Attributes:
         now: seconds since the epoch.
         nodes: every node by name.
-        telemetry_problem: as in the snapshot.
-        telemetry_asked_at: as in the snapshot.
+        telemetry_problem: as in the snapshot, likewise `telemetry_asked_at`.
         renewed: by the job's UID, why what was known of its workload was dropped in this cycle.
         models_of: the GPU models that a gang could have, remembered where it was found out once in a cycle.
+        curves: which curves the cycle has needed, of which it makes a limited number.
     """
 
     now: float
@@ -398,3 +397,4 @@ class Context:
     telemetry_asked_at: float | None = None
     renewed: Mapping[str, str] = field(default_factory=dict)
     models_of: dict[GangRequest, tuple[GpuModel, ...]] = field(default_factory=dict, compare=False)
+    curves: set[Hashable] = field(default_factory=set, compare=False)

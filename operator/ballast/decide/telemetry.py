@@ -21,8 +21,10 @@ class Telemetry:
         attempt: its number.
         asked_at: when Prometheus was asked, seconds since the epoch.
         pods: of how many pods there are figures.
-        oldest_at: when the meter looked last at the pod whose figures are oldest, seconds since the epoch.
-        read_at: the same on average over the pods: of that moment, if they draw alike, are the joules of them all.
+        oldest_at: when the meter looked last at the pod whose figures are oldest, seconds since the epoch; never later
+            than `asked_at`.
+        read_at: the same on average over the pods: of that moment, if they draw alike, are the joules of them all. Like
+            `training.reported_at` by the nodes' clocks, which may be ahead.
         joules: by component, since each pod began.
         watts: of all pods; None if no pod tells it.
         training: what the trainer reported, the evaluations among it that came since the last time.

@@ -43,7 +43,8 @@ class Boards:
         if self.model is None or self.limits_watts is None or self.idle_watts is None or self.divided:
             return None
         least, found = self.limits_watts
-        return GpuRange(self.model, least, found, max(self.idle_watts, LEAST_IDLE_WATTS))
+        # In whole watts, as agents tell it of each board: jobs of one key then share one curve, which is dear to make.
+        return GpuRange(self.model, least, found, max(float(round(self.idle_watts)), LEAST_IDLE_WATTS))
 
 
 BoardsOf: TypeAlias = Callable[[str], Boards | None]

@@ -37,6 +37,7 @@ from ballast.observe.parsing import NO_RESOURCES, JsonObject, pod_request, prior
 from ballast.observe.pod_ends import ENDED_POD_PHASES, held_pod
 from ballast.observe.priorities import Priorities
 from ballast.observe.refusals import Refusals
+from ballast.observe.turns import Turns
 from ballast.observe.under_way import ActionsUnderWay, released
 from ballast.observe.upkeep import Upkeep
 from ballast.observe.versions import Versions
@@ -89,7 +90,8 @@ class ClusterState:
         self._usage = NodeUsage()
         self._powers = NodePowers(self._policy.agents)
         self._profiles = EnergyProfiles(shared_namespace)
-        self._measurements = Measurements(self._policy.reading_seconds)
+        self._turns = Turns()
+        self._measurements = Measurements(self._policy.reading_seconds, self._turns)
         self._held_pods = HeldPods()
         self._telemetry = JobTelemetry()
         self._figure_news = FigureNews()
@@ -147,7 +149,7 @@ class ClusterState:
                 if self._names[kind].take(metadata):
                     self._observe_power(obj)
             case Kind.ENERGY_PROFILE:
-                self._refresh(self._profiles.put(obj))
+                self._turns.add(self._profiles.put(obj))
             case Kind.PRIORITY_CLASS:
                 if self._names[kind].take(metadata) and self._priorities.put(priority_class(obj)):
                     self._upkeep.refresh_queue()
@@ -177,7 +179,7 @@ class ClusterState:
                 if name is not None and self._priorities.remove(name):
                     self._upkeep.refresh_queue()
             case Kind.ENERGY_PROFILE:
-                self._refresh(self._profiles.remove(uid))
+                self._turns.add(self._profiles.remove(uid))
             case Kind.JOB | Kind.POD:
                 self._forget_child(uid)
         self._wake()
@@ -237,7 +239,7 @@ class ClusterState:
 
     def take_telemetry(self, poll: Poll) -> None:
         """Take in what Prometheus answered, or that it did not; the next cycles look which running jobs have news."""
-        self._refresh(self._telemetry.take(poll))
+        self._refresh(self._telemetry.take(poll, self._records))
         self._measurements.take(poll)
         self._figure_news.arrived(self._agenda.running(), self._clock())
         self._wake()
@@ -331,7 +333,7 @@ class ClusterState:
         """Yield the jobs that are to be looked at because of the time, or of what Prometheus answered."""
         yield from self._agenda.timers.pop_due(now)
         self._measurements.may_enter(self._profiles.rested(now))
-        yield from self._measurements.news()
+        yield from self._turns.take()
         for pod in self._held_pods.rested(now):
             owner = self._records.owner(pod)
             if owner is not None:
@@ -371,7 +373,7 @@ class ClusterState:
             self._profiles.next_due(),
             self._held_pods.next_due(),
             self._figure_news.next_due(now),
-            now + PAUSE_SECONDS if self._measurements.has_news else None,
+            now + PAUSE_SECONDS if self._turns else None,
         )
         due = min((time for time in times if time is not None), default=None)
         return max(due - now, 0.0) if due is not None else None

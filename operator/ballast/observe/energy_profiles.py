@@ -7,6 +7,7 @@ while a profile is being written, or rests because that failed, nobody is told t
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,8 @@ from ballast.decide.measurement import Learned
 from ballast.decide.profile_keys import profile_name
 from ballast.observe.boards import Boards
 from ballast.observe.timers import Timers, retry_delay
+
+logger = logging.getLogger(__name__)
 
 NEWS_SHARE: Final = 0.005
 """A mean that moves by less is no news to other jobs: half of what a reading tells apart."""
@@ -57,7 +60,10 @@ class EnergyProfiles:
         uid = obj["metadata"]["uid"]
         try:
             profile = EnergyProfile.parse(obj)
-        except InvalidEnergyProfile:  # somebody wrote past the schema: it tells nothing
+        except InvalidEnergyProfile as error:  # somebody wrote past the schema: it tells nothing
+            logger.warning(
+                "an EnergyProfile cannot be read and is ignored: correct or delete it", extra={"error": str(error)}
+            )
             return self.remove(uid)
         workload = Workload(profile.metadata.namespace, profile.spec.profile_key, profile.spec.gpu_model)
         news = self.remove(uid) if self._workload_of.get(uid, workload) != workload else ()
@@ -111,6 +117,8 @@ class EnergyProfiles:
         """Take in that a write failed; its profile rests for a while, longer each time."""
         workload = _written(action)
         self._under_way.discard(workload)
+        if workload not in self._jobs:
+            return  # nobody is left to learn it from
         failures = self._failures.get(workload, 0)
         self._failures[workload] = failures + 1
         name = _name(workload)
@@ -136,6 +144,7 @@ class EnergyProfiles:
             shared=self._profile(workload._replace(namespace=self._shared_namespace)),
             # Where an admin writes the operator never does.
             writing=is_admins or workload in self._under_way or _name(workload) in self._resting,
+            is_admins=is_admins,
         )
 
     def rested(self, now: float) -> list[str]:

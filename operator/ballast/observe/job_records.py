@@ -30,7 +30,7 @@ class JobRecords:
         self._records: dict[str, Record] = defaultdict(Record)
         self._owner_of: dict[str, tuple[str, str]] = {}  # UID of a Job or pod -> UID of its TrainingJob, namespace
 
-    def __contains__(self, uid: str) -> bool:
+    def __contains__(self, uid: object) -> bool:
         return uid in self._records
 
     def get(self, uid: str) -> Record | None:

@@ -6,7 +6,7 @@ what is kept grows with the jobs that exist and with nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -32,13 +32,19 @@ class JobTelemetry:
         self._unheard: dict[str, dict[str, float]] = {}  # job -> pod -> since when
         self._known: dict[str, dict[str, FinalReading]] = {}  # job -> pod
 
-    def take(self, poll: Poll) -> list[str]:
-        """Take in the answers; return the jobs of which a pod that was missed is known."""
+    def take(self, poll: Poll, jobs: Container[str] | None = None) -> list[str]:
+        """Take in the answers; return the jobs of which a pod that was missed is known.
+
+        Args:
+            poll: the answers.
+            jobs: those that exist, as some may have gone while the server was asked; None if all do.
+        """
         self.problem, self.asked_at = poll.problem, poll.asked_at
         if poll.problem is None:
             self._jobs = dict(poll.jobs)
         else:
-            self._jobs |= {job: _completed(told, self._jobs.get(job)) for job, told in poll.jobs.items()}
+            there = ((job, told) for job, told in poll.jobs.items() if jobs is None or job in jobs)
+            self._jobs |= {job: _completed(told, self._jobs.get(job)) for job, told in there}
         found: list[str] = []
         if poll.pods:
             for job, pods in self._unheard.items():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ballast.api.jobstatus import Phase
 from ballast.decide.measurement import Learned
 from ballast.decide.snapshot import Job
 from ballast.observe.boards import Boards, boards_of
@@ -72,4 +73,9 @@ class JobViews:
     def _learned(self, job: Job) -> Learned | None:
         boards = self.boards(job)
         workload = self.workload(job, boards)
-        return self.profiles.learned(workload, boards) if boards is not None and workload is not None else None
+        if boards is None or workload is None:
+            return None
+        learned = self.profiles.learned(workload, boards)
+        # Nothing is measured yet of a job that is only placed: it begins with what is known, whatever is being added.
+        is_measured = job.job.status.phase is Phase.RUNNING or learned.is_admins
+        return learned if is_measured or not learned.writing else replace(learned, writing=False)

@@ -3,8 +3,9 @@
 Each answer of Prometheus is a point on two lines: steps done, by when the trainer reported them, and joules used, by
 when the meter looked. A measurement goes from one answer to a later one, and begins after a whole one at the point, so
 that what a change of the limit or the start of the training does to the speed is in none. What must hold: it is dropped
-whole when the attempt, a pod or the point changes, or a count goes back; a trainer that reports no steps is never
-measured; what is kept grows with the running jobs and with nothing else.
+whole when the attempt, a pod or the point changes, or a count goes back; an old answer, of a replica of Prometheus that
+is behind, changes nothing; a trainer that reports no steps is never measured; what is kept grows with the running jobs
+and with nothing else.
 
 The two lines are read at different moments: the trainer reports when it has done something, the exporter asks the
 agent every `exporter.pollSeconds`. Steps are divided by the time from report to report, joules by that from look to
@@ -21,13 +22,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from ballast.api.source import Component
 from ballast.decide.measurement import Measurement
 from ballast.decide.telemetry import Poll, Telemetry
 from ballast.observe.held_points import HeldPoint
+from ballast.observe.turns import Turns
 
 LEAST_REPORTS: Final = 2
 """Of the trainer, after that with which a measurement begins."""
@@ -35,8 +36,6 @@ FREQUENT_READINGS: Final = 4
 """At one point; each that follows takes twice as long as the one before."""
 LONGEST_READING: Final = 32
 """In lengths of the first ones: with the default 16 minutes, so that 5,000 jobs make five measurements a second."""
-ENTERED_AT_ONCE: Final = 100
-"""Each of these jobs is looked at in the next cycle, and its limit may be chosen anew, which takes milliseconds."""
 MOST_SECONDS: Final = 3600.0
 """A measurement that has not come to its end by then begins anew: the training has stood still meanwhile."""
 
@@ -83,13 +82,14 @@ class Measurements:
 
     Args:
         reading_seconds: how long one takes at least.
+        turns: where jobs wait to be looked at because a measurement of them is complete.
     """
 
-    def __init__(self, reading_seconds: float = 30.0) -> None:
+    def __init__(self, reading_seconds: float = 30.0, turns: Turns | None = None) -> None:
         self._reading_seconds = reading_seconds
         self._watches: dict[str, _Watch] = {}
         self._complete: dict[str, Measurement] = {}
-        self._news: dict[str, None] = {}  # jobs to look at because of that, in this order
+        self._turns = Turns() if turns is None else turns
 
     def put(self, job: str, point: HeldPoint | None, now: float) -> None:
         """Set at which point a job is now; None: at none that all of its GPUs have confirmed, or it does not run."""
@@ -103,7 +103,7 @@ class Measurements:
         """Take in that a job is gone."""
         self._watches.pop(job, None)
         self._complete.pop(job, None)
-        self._news.pop(job, None)
+        self._turns.forget(job)
 
     def take(self, poll: Poll) -> None:
         """Take in what Prometheus answered; one that is not whole counts as none: the lines go on over it."""
@@ -114,23 +114,11 @@ class Measurements:
             mark = _mark(told, watch) if told is not None else None
             if mark is not None and (found := self._advance(watch, mark)) is not None:
                 self._complete[job] = found
-                self._news[job] = None
-
-    @property
-    def has_news(self) -> bool:
-        """Whether there are jobs to look at because a measurement of them is complete."""
-        return bool(self._news)
-
-    def news(self) -> list[str]:
-        """Return some of these jobs, each once."""
-        jobs = list(islice(self._news, ENTERED_AT_ONCE))
-        for job in jobs:
-            del self._news[job]
-        return jobs
+                self._turns.add([job])
 
     def may_enter(self, jobs: Iterable[str]) -> None:
-        """Take in that measurements of these jobs may be entered; those that have waited for that are news again."""
-        self._news |= dict.fromkeys(job for job in jobs if job in self._complete)
+        """Take in that measurements of these jobs may be entered; those that have waited for that get a turn."""
+        self._turns.add(job for job in jobs if job in self._complete)
 
     def hand_out(self, job: str) -> Measurement | None:
         """Return a job's newest measurement, once; None if there is none."""
@@ -143,15 +131,12 @@ class Measurements:
     def _advance(self, watch: _Watch, mark: _Mark) -> Measurement | None:
         """Go on to an answer; return the measurement that ends with it."""
         last = watch.last or watch.warm
-        if last is not None and (mark.step < last.step or mark.joules < last.joules):
-            watch.warm = None  # a trainer that went back, or a count that began anew
-        if watch.warm is None:
+        if last is None or _has_gone_back(last, mark):
             watch.warm = mark
             watch.begin_at(None)
             return None
-        before = watch.last or watch.warm
-        if mark.reported_at <= before.reported_at or mark.read_at <= before.read_at:
-            return None  # of one of the lines there is nothing new
+        if mark.reported_at <= last.reported_at or mark.step == last.step or mark.read_at <= last.read_at:
+            return None  # of one of the lines there is nothing new; a report need not tell a step
         began = watch.began
         if began is None or mark.reported_at - began.reported_at > MOST_SECONDS:
             watch.begin_at(mark)
@@ -193,6 +178,13 @@ def _mark(told: Telemetry, watch: _Watch) -> _Mark | None:
     ):
         return None
     return _Mark(training.reported_at, training.step, told.read_at, joules)
+
+
+def _has_gone_back(before: _Mark, mark: _Mark) -> bool:
+    """Return whether a count began anew, or a node's clock was set back; what is less in all is only older."""
+    steps, joules = mark.step - before.step, mark.joules - before.joules
+    reported, read = mark.reported_at - before.reported_at, mark.read_at - before.read_at
+    return steps * reported < 0 or joules * read < 0
 
 
 def _measurement(point: HeldPoint, began: _Mark, ended: _Mark) -> Measurement:

@@ -23,6 +23,8 @@ __all__ = ["readings", "session_agents"]
 
 FOUND_WATTS = 300.0
 READING_SECONDS = 5
+STORIES = 3
+"""It is told so often at most: a machine that is busy with other things slows trainers now and then."""
 
 
 @pytest.fixture(scope="session")
@@ -53,13 +55,26 @@ def story(
     """What happened; see `story.py`."""
     operators.shared(learning)
     session_agents.run()
-    prefix = f"t-{os.getpid()}-learning"
-    with (
-        Kube(cluster.kubeconfig) as kube,
-        Namespace(kube, f"{prefix}-team", operators.log_tail) as team,
-        Namespace(kube, f"{prefix}-others", operators.log_tail) as others,
-        Versions(cluster.kubeconfig, team) as of_team,
-        Versions(cluster.kubeconfig, others) as of_others,
-        preferred(cluster.gpu_node("A40")),
-    ):
-        return tell(site, operators, learning, Place(team, of_team), Place(others, of_others))
+    for number in range(STORIES):
+        prefix = f"t-{os.getpid()}-learning-{number}"
+        with (
+            Kube(cluster.kubeconfig) as kube,
+            Namespace(kube, f"{prefix}-team", operators.log_tail) as team,
+            Namespace(kube, f"{prefix}-others", operators.log_tail) as others,
+            Versions(cluster.kubeconfig, team) as of_team,
+            Versions(cluster.kubeconfig, others) as of_others,
+            preferred(cluster.gpu_node("A40")),
+        ):
+            story = tell(site, operators, learning, Place(team, of_team), Place(others, of_others))
+        if story.is_fair:
+            break
+        site.wait_until_restored()
+    return story
+
+
+@pytest.fixture
+def fair(story: Story) -> Story:
+    """The story, for what can be told only where all limits had the same chance."""
+    if not story.is_fair:
+        pytest.skip(f"in {STORIES} stories the machine was too busy with other things; boards were busy {story.busy}")
+    return story

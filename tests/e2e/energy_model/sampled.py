@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from statistics import fmean
 from typing import Self
 
@@ -18,8 +19,21 @@ from tests.nvmlsim.boards import A40
 from tests.nvmlsim.node import GpuNodeControl
 
 PERIOD_SECONDS = 0.1
+LEAST_BUSY = 0.9
+MOST_UNEVEN = 0.04
 SETTLED_SECONDS = 1.5
 """After a change of the limit, until the board and the container have followed."""
+
+
+def busy_share(limit_watts: float, watts: float) -> float:
+    """Return for which share of the time a board was kept busy that drew so much at a limit, by the true curve."""
+    return (watts - A40.idle_watts) / (curves.curve(A40).watts_at(limit_watts) - A40.idle_watts)
+
+
+def is_even(busy: Iterable[float]) -> bool:
+    """Return whether boards were kept busy, and as much the one as the other: else what is seen is the machine's."""
+    shares = tuple(busy)
+    return min(shares) >= LEAST_BUSY and max(shares) <= min(shares) + MOST_UNEVEN
 
 
 class Sampled:
@@ -47,11 +61,7 @@ class Sampled:
 
     def busy(self) -> dict[float, float]:
         """Return, by limit, the share of the time in which the board was kept busy."""
-        true = {limit: curves.curve(A40).watts_at(limit) for limit in self._watts}
-        return {
-            limit: (fmean(watts) - A40.idle_watts) / (true[limit] - A40.idle_watts)
-            for limit, watts in self._watts.items()
-        }
+        return {limit: busy_share(limit, fmean(watts)) for limit, watts in self._watts.items()}
 
     def _look(self) -> None:
         last, since = 0.0, time.monotonic()

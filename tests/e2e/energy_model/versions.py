@@ -11,7 +11,7 @@ from tests.e2e.kube import JsonObject, Kube, Refused
 from tests.e2e.namespace import Namespace
 
 WATCH_SECONDS = 2.0
-LATE_SECONDS = 10.0
+LATE_SECONDS = 60.0
 GONE = 410
 
 

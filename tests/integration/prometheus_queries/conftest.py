@@ -11,7 +11,7 @@ import pytest
 
 from ballast.decide.telemetry import Poll, Telemetry
 from ballast.observe.prometheus.client import PrometheusClient
-from ballast.observe.prometheus.reader import TelemetryReader
+from ballast.observe.prometheus.reader import SETTLED_SECONDS, TelemetryReader
 from tests.integration.prometheus_queries.exposition import ExposedPod
 from tests.integration.prometheus_queries.server import PrometheusServer, Target
 
@@ -101,8 +101,8 @@ class Asking:
         return poll.jobs[job_uid]
 
     async def rows(self, expression: str, *, some: bool = True) -> None:
-        """Ask until an expression has rows, or has none any more."""
+        """Ask until an expression has rows, or has none any more, for the moment for which the reader asks."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while bool((await self.client.query(expression, time.time(), list)).value) is not some:
+        while bool((await self.client.query(expression, time.time() - SETTLED_SECONDS, list)).value) is not some:
             assert time.monotonic() < deadline, expression
             await asyncio.sleep(0.1)

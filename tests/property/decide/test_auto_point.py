@@ -7,6 +7,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ballast.api.energyprofile import EnergyProfile
+from ballast.api.jobstatus import ChosenPoint
 from ballast.decide.auto_point import tuned
 from ballast.decide.choosing import candidate_limits
 from ballast.decide.cycle import decide
@@ -117,11 +119,18 @@ def test_one_choice_is_enough(own: object, shared: object, before: object, most:
 
 
 @given(profiles, choices)
-def test_without_fresh_figures_nothing_moves(own: object, before: object) -> None:
+def test_without_fresh_figures_only_a_visit_ends(own: object, before: ChosenPoint | None) -> None:
     job = with_chosen(ready(learned=known(own)), before)  # type: ignore[arg-type]
+    points = own.spec.points if isinstance(own, EnergyProfile) else ()
+    measured = {each.power_limit_watts for each in points if (each.gpus, each.max_clock_hertz) == (1, CLOCK)}
     for blind in (replace(job, telemetry=None), _old(job)):
         for write in statuses(decide(picture(blind)).actions):
-            assert write.status.operating_point == before
+            after = write.status.operating_point
+            if after != before:
+                assert before is not None
+                assert after is not None
+                assert after.power_limit_watts > before.power_limit_watts
+                assert before.power_limit_watts not in measured
 
 
 def _old(job: Job) -> Job:

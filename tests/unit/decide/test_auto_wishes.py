@@ -126,7 +126,7 @@ def test_a_choice_is_not_made_anew_without_news(asked: list[Wishes]) -> None:
 @pytest.mark.parametrize(("samples", "is_news"), [(71, False), (65, False), (64, True), (73, True)])
 def test_the_more_is_known_the_more_is_needed_to_be_news(asked: list[Wishes], samples: int, is_news: bool) -> None:
     own = profile(*(measured_point(100.0 + 25 * number) for number in range(9)))
-    job = with_chosen(ready(learned=known(own)), chosen(225.0, samples=samples))
+    job = with_chosen(ready(learned=known(own)), chosen(225.0, samples=samples, since=at(980)))
     tuned(job, watched())
     assert bool(asked) == is_news
 
@@ -167,7 +167,7 @@ def test_a_deadline_that_would_be_missed_is_news(asked: list[Wishes], seconds: f
     tuned(with_chosen(job, EIGHT), watched())
     assert bool(asked) == is_news
     asked.clear()
-    tuned(with_chosen(job, chosen(300.0, samples=8)), watched())
+    tuned(with_chosen(job, chosen(300.0, samples=8, since=at(980))), watched())
     assert asked == []
 
 

@@ -52,6 +52,11 @@ def test_measurements_of_all_jobs_with_the_key_make_one_write() -> None:
     assert taught.learned.own.spec == write.spec
 
 
+def test_a_clock_that_is_ahead_makes_no_point_of_the_future() -> None:
+    [write] = learn([ready(measurement=measurement(ended=LATER + 86_400))], LATER).writes
+    assert write.spec.points[0].measured_at == at(1000)
+
+
 def test_the_order_of_jobs_makes_no_difference() -> None:
     jobs = [ready(auto_job(f"j{n}"), measurement=measurement(300.0, 10 + n / 10, ended=LATER - n)) for n in range(4)]
     assert learn(jobs, LATER).writes == learn(jobs[::-1], LATER).writes
@@ -98,7 +103,7 @@ def test_a_well_known_point_is_written_seldom() -> None:
     soon = measurement(300.0, 10.0, ended=at(60).timestamp())
     late = measurement(300.0, 10.0, ended=at(SELDOM_SECONDS).timestamp())
     assert learn([ready(learned=learned, measurement=soon)], LATER).writes == ()
-    assert len(learn([ready(learned=learned, measurement=late)], LATER).writes) == 1
+    assert len(learn([ready(learned=learned, measurement=late)], late.ended_at).writes) == 1
 
 
 def test_the_oldest_point_goes_when_there_are_too_many_and_never_the_highest_limit() -> None:

@@ -47,6 +47,7 @@ def test_a_measurement_is_a_point_of_one_sample() -> None:
         measurement(speed=0.0),
         measurement(seconds=0.0),
         measurement(speed=math.inf),
+        measurement(ended=1e13),
         measurement(draw=-1.0),
         measurement(draw=1e6),
         measurement(watts=0.0),

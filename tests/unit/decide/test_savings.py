@@ -60,6 +60,12 @@ def test_an_admins_point_will_do() -> None:
     assert baseline(used(1.0, learned=known(shared=OWN))) is not None
 
 
+def test_an_admins_point_of_other_steps_will_not() -> None:
+    mine = profile(measured_point(225.0, 19.0))
+    assert baseline(used(1.0, learned=known(mine, shared=OWN))) is None
+    assert baseline(used(1.0, learned=known(profile(measured_point(225.0, 9.5)), shared=OWN))) is not None
+
+
 @pytest.mark.parametrize("step", [None, 0])
 def test_nothing_is_said_before_the_first_step(step: int | None) -> None:
     assert saving(used(100_000.0), 100_000.0, step, LATER) is None
@@ -101,3 +107,14 @@ def test_without_a_pace_steps_are_as_reported() -> None:
     assert telemetry.training is not None
     training = replace(telemetry.training, reported_at=LATER, steps_per_second=None)
     assert steps_by_then(replace(telemetry, training=training, read_at=LATER - 10)) == 5000.0
+
+
+def test_steps_that_a_checkpoint_brought_are_no_saving() -> None:
+    # 1000 s at 10 steps a second are 10,000 steps.
+    assert saving(used(100_000.0, step=10_400), 100_000.0, 10_400, LATER) == Saving(296_400.0, 66.3)
+    assert saving(used(100_000.0, step=1_000_000), 100_000.0, 1_000_000, LATER) == Saving()
+
+
+def test_a_trainer_that_hangs_does_no_steps() -> None:
+    hung = replace(figures(step=5000, reported_at=LATER - 36_000, steps_per_second=10.0), read_at=LATER)
+    assert steps_by_then(hung) == 5000 + 600

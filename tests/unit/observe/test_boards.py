@@ -28,6 +28,12 @@ def test_boards_that_are_alike() -> None:
     assert range_of(board("GPU-0", idle=30), board("GPU-1", idle=34)) == GpuRange(MODEL, 100.0, 300.0, 32.0)
 
 
+def test_the_mean_of_boards_that_are_nearly_alike_is_one_for_many_jobs() -> None:
+    assert range_of(*(board(f"GPU-{each}", idle=idle) for each, idle in enumerate((30, 30, 30, 31)))) == range_of(
+        board()
+    )
+
+
 def test_no_boards() -> None:
     assert in_common([]) is None
 

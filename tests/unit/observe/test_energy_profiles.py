@@ -83,11 +83,16 @@ def test_a_profile_that_is_gone_is_news() -> None:
     assert known.remove("uid-of-team-resnet") == ()
 
 
-def test_a_profile_that_cannot_be_read_any_more_tells_nothing() -> None:
+def test_a_profile_that_cannot_be_read_any_more_tells_nothing_and_whoever_runs_the_operator_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     known = profiles(train=TEAM)
     known.put(profile(150))
     assert known.put(profile(-1, version=2)) == ("train",)
     assert learned(known).own is None
+    [record] = caplog.records
+    assert "correct or delete it" in record.message
+    assert "team/resnet" in record.error  # type: ignore[attr-defined]
 
 
 def test_only_what_matters_is_news() -> None:
@@ -151,5 +156,8 @@ def test_failures_are_forgotten_with_the_last_job() -> None:
     known.reject(write(), 0)
     known.rested(FIRST_RETRY_SECONDS)
     known.want("train", None)
+    known.reject(write(), 10)
+    assert known.next_due() is None, "nobody is left to learn it from"
+    known.want("train", TEAM)
     known.reject(write(), 10)
     assert known.next_due() == 10 + FIRST_RETRY_SECONDS

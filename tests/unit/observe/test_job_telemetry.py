@@ -107,3 +107,9 @@ def test_a_job_that_a_poll_with_a_problem_leaves_out_keeps_its_figures() -> None
     telemetry.take(Poll(NOW, {"job": KNOWN}))
     telemetry.take(Poll(LATER, {"other": NEW}, problem=PROBLEM))
     assert (telemetry.of("job"), telemetry.of("other")) == (KNOWN, NEW)
+
+
+def test_nothing_is_kept_of_jobs_that_went_while_a_server_with_a_problem_was_asked() -> None:
+    telemetry = JobTelemetry()
+    telemetry.take(Poll(LATER, {"gone": NEW, "job": NEW}, problem=PROBLEM), {"job"})
+    assert (telemetry.of("gone"), telemetry.of("job")) == (None, NEW)

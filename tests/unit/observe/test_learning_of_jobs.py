@@ -12,6 +12,7 @@ from ballast.decide.prediction import GpuRange
 from ballast.decide.snapshot import Job
 from ballast.observe.cluster_state import ClusterState, Kind
 from ballast.observe.timers import FIRST_RETRY_SECONDS
+from ballast.observe.turns import LOOKED_AT_ONCE
 from tests.builders import NOW, JobBuilder, job, node, pod
 from tests.power_builders import manifest, on_gpus
 from tests.unit.observe.learned import MODEL, answer, board, poll, profile
@@ -150,3 +151,28 @@ def test_a_change_of_the_operating_point_begins_another() -> None:
     learning.state.observe(Kind.TRAINING_JOB, edited.manifest())
     learning.state.take_telemetry(poll(answer(60)))
     assert all(each.measurement is None for each in learning.changed().values())
+
+
+def test_of_many_jobs_that_share_a_profile_a_cycle_looks_at_some_and_the_next_soon_at_others() -> None:
+    many = [on_gpus(job(f"job-{number}").with_gpus(1).running_on("a")) for number in range(LOOKED_AT_ONCE + 3)]
+    learning = Learning(*(replace(each, energy={"profileKey": "resnet"}) for each in many))
+    learning.state.observe(Kind.ENERGY_PROFILE, profile(150))
+    first = learning.changed()
+    assert len(first) == LOOKED_AT_ONCE
+    due = learning.state.seconds_to_next_due()
+    assert due is not None
+    assert due < 1
+    learning.state.observe(Kind.ENERGY_PROFILE, profile(150, 200, version=2))
+    assert {*first, *learning.changed(), *learning.changed()} == {each.name for each in many}
+    assert learning.changed() == {}
+
+
+def test_a_job_that_is_placed_while_its_profile_is_written_begins_with_what_is_known() -> None:
+    learning = Learning(placed := replace(on_gpus(job("train").with_gpus(1).placed_on("a")), energy=JOB.energy))
+    learning.state.observe(Kind.ENERGY_PROFILE, profile(150))
+    learning.state.assume(learning.write("1"))
+    learning.state.observe(Kind.TRAINING_JOB, placed.at_version(2).manifest())
+    learned = learning.changed()["train"].learned
+    assert learned is not None
+    assert learned.own is not None
+    assert not learned.writing

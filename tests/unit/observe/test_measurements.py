@@ -10,7 +10,8 @@ import pytest
 from ballast.api.source import Component
 from ballast.decide.measurement import Measurement
 from ballast.decide.telemetry import Poll, Telemetry
-from ballast.observe.measurements import ENTERED_AT_ONCE, FREQUENT_READINGS, LONGEST_READING, Measurements
+from ballast.observe.measurements import FREQUENT_READINGS, LONGEST_READING, Measurements
+from ballast.observe.turns import LOOKED_AT_ONCE, Turns
 from tests.builders import NOW
 from tests.unit.observe.learned import POINT, answer, poll
 
@@ -103,6 +104,12 @@ def test_a_step_that_stands_still_is_no_progress_to_measure() -> None:
     assert taken(watching(), *(replace_step(each, 7) for each in every(15, until=600))) == []
 
 
+def test_a_report_that_tells_no_new_step_ends_none() -> None:
+    heartbeats = [answer(each, step=10 * (each - each % 60)) for each in range(0, 300, 15)]
+    measured = taken(watching(), *heartbeats)
+    assert [(each.seconds, each.steps) for each in measured] == [(120, 1200)]
+
+
 def test_an_answer_with_a_problem_counts_as_none_and_drops_nothing() -> None:
     measurements = watching()
     taken(measurements, answer(0), answer(15))
@@ -117,6 +124,22 @@ def test_a_count_that_goes_back_begins_anew(back: Telemetry) -> None:
     after = [replace(back, asked_at=NOW + 50), *every(15, begin=60, until=105)]
     [measured] = taken(watching(), answer(0), answer(15), answer(30), back, *after)
     assert measured.began_at >= NOW + 60
+
+
+def test_two_replicas_in_turn_of_which_one_is_behind_do_not_hold_it_up() -> None:
+    behind = [answer(each, reported=each - 20, read=each - 20) for each in range(30, 300, 30)]
+    ahead = every(30, begin=45, until=300)
+    answers = [each for pair in zip(behind, ahead, strict=True) for each in pair]
+    found = taken(watching(), *answers)
+    assert len(found) == 4
+    assert {(each.steps / each.seconds, each.gpu_joules / each.seconds) for each in found} == {(10, 400)}
+
+
+def test_a_clock_that_is_set_back_begins_it_anew() -> None:
+    after = [answer(each, reported=each - 20, step=10 * each) for each in range(45, 120, 15)]
+    [measured, *_] = taken(watching(), *every(15, until=30), *after)
+    assert measured.began_at >= NOW + 25
+    assert measured.steps / measured.seconds == 10
 
 
 @pytest.mark.parametrize(
@@ -171,31 +194,35 @@ def test_it_is_handed_out_once_and_taken_back_unless_there_is_a_newer_one() -> N
 
 
 def test_nothing_is_kept_of_a_job_that_is_gone() -> None:
-    measurements = watching()
+    turns = Turns()
+    measurements = Measurements(turns=turns)
+    measurements.put(JOB, POINT, NOW)
     for told in every(15, until=45):
         measurements.take(poll(told))
+    assert turns
     measurements.forget(JOB)
     assert measurements.hand_out(JOB) is None
-    assert not measurements.has_news
+    assert not turns
     assert taken(measurements, *every(15, begin=60, until=200)) == []
 
 
 def test_others_are_not_looked_for() -> None:
-    measurements = Measurements()
+    turns = Turns()
+    measurements = Measurements(turns=turns)
     for told in every(15, until=60):
         measurements.take(poll(told))
-    assert not measurements.has_news
+    assert not turns
 
 
 def test_of_many_that_are_complete_some_are_looked_at_at_once_and_the_others_in_turn() -> None:
-    measurements, jobs = Measurements(), [f"job-{number}" for number in range(ENTERED_AT_ONCE + 3)]
+    turns, jobs = Turns(), [f"job-{number}" for number in range(LOOKED_AT_ONCE + 3)]
+    measurements = Measurements(turns=turns)
     for job in jobs:
         measurements.put(job, POINT, NOW)
     for told in every(15, until=45):
         measurements.take(Poll(told.asked_at, dict.fromkeys(jobs, told)))
-    assert measurements.has_news
-    assert [measurements.news(), measurements.news()] == [jobs[:ENTERED_AT_ONCE], jobs[ENTERED_AT_ONCE:]]
-    assert not measurements.has_news
+    assert [turns.take(), turns.take()] == [jobs[:LOOKED_AT_ONCE], jobs[LOOKED_AT_ONCE:]]
+    assert not turns
     measurements.hand_out(jobs[0])
     measurements.may_enter(jobs[:2])
-    assert measurements.news() == [jobs[1]], "what has waited to be entered is news again"
+    assert turns.take() == [jobs[1]], "what has waited to be entered is news again"

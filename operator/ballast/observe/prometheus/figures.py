@@ -92,6 +92,8 @@ class Times:
     Attributes:
         read_at: when the meter looked last.
         reported_at: when the trainer reported last.
+
+    Both are of the clock of the pod's node, which may be ahead: what passes between two of them is right all the same.
     """
 
     read_at: dict[Group, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
@@ -103,10 +105,9 @@ def times(rows: Iterable[Row], now: float) -> Times:
     found = Times()
     by_name = {exporter.READ_AT: found.read_at, exporter.REPORTED_AT: found.reported_at}
     for labels, value in rows:
-        group, time = _group(labels), _time(value, now)
-        pod_uid = labels.get(POD_UID, "")
-        if group is not None and time is not None and 0 < len(pod_uid) <= MAX_UID_CHARACTERS:
-            by_name[labels[NAME]][group][pod_uid] = time
+        group, pod_uid = _group(labels), labels.get(POD_UID, "")
+        if group is not None and _is_time(value, now) and 0 < len(pod_uid) <= MAX_UID_CHARACTERS:
+            by_name[labels[NAME]][group][pod_uid] = value
     return found
 
 
@@ -218,7 +219,11 @@ def _pod(labels: Mapping[str, str]) -> PodKey:
 
 def _time(value: float, now: float) -> float | None:
     """Return seconds since the epoch, at most `now`; None if it is no time."""
-    return min(value, now) if 0 < value <= now + MAX_AHEAD_SECONDS else None
+    return min(value, now) if _is_time(value, now) else None
+
+
+def _is_time(value: float, now: float) -> bool:
+    return 0 < value <= now + MAX_AHEAD_SECONDS
 
 
 def _positive(value: float | None, most: float = MAX_COUNT) -> float | None:

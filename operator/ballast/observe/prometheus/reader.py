@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 MAX_LOST_PODS: Final = 200
 """Pods that are asked for by UID in one cycle; of more, first those that were not asked for lately."""
+SETTLED_SECONDS: Final = 1.0
+"""Prometheus is asked for the moment so long ago, by when what it scraped then is stored: else one query might see a
+scrape that another, asked at the same time, does not, and steps would be of a later moment than their time."""
 LEAST_PAUSE: Final = 0.1
 """Of a period, after a cycle that took longer than one."""
 
@@ -226,7 +229,7 @@ class TelemetryReader:
                 attempt=group.attempt,
                 asked_at=now,
                 pods=len(read_at),
-                oldest_at=min(read_at.values(), default=None),
+                oldest_at=min((*read_at.values(), now)) if read_at else None,
                 read_at=fmean(read_at.values()) if read_at else None,
                 joules=answers.joules_of(pods),
                 watts=answers.watts_of(pods),
@@ -269,7 +272,7 @@ class TelemetryReader:
     ) -> T | None:
         """Return what the answer says; None, and why, if there is none."""
         try:
-            answer = await self._client.query(expression, now, read)
+            answer = await self._client.query(expression, now - SETTLED_SECONDS, read)
         except BallastError as error:
             problems.append(str(error))
             return None

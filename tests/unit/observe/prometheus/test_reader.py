@@ -17,7 +17,7 @@ from ballast.api.source import Component, Source
 from ballast.decide.telemetry import Poll
 from ballast.observe.prometheus.client import Answer, PrometheusUnavailable, Row
 from ballast.observe.prometheus.queries import Queries
-from ballast.observe.prometheus.reader import MAX_LOST_PODS, TelemetryReader
+from ballast.observe.prometheus.reader import MAX_LOST_PODS, SETTLED_SECONDS, TelemetryReader
 from tests.builders import NOW
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class FakePrometheus:
     asked: list[str] = field(default_factory=list)
 
     async def query(self, expression: str, at: float, read: Callable[[Iterable[Row]], T]) -> Answer[T]:
-        assert at == NOW
+        assert at == NOW - SETTLED_SECONDS, "by when a scrape that was under way is stored"
         self.asked.append(expression)
         kinds = {PLAIN.energy: "energy", PLAIN.power: "power", PLAIN.times: "times", PLAIN.progress: "progress"}
         kind = kinds.get(expression) or ("last" if "[1h]" in expression else "evaluations")
@@ -143,6 +143,13 @@ async def test_an_unknown_component_is_left_out() -> None:
 async def test_a_clock_that_is_ahead_is_never_fresher_than_now() -> None:
     assert (await poll(FakePrometheus(times=[read_at(NOW + 100)]))).jobs["job"].oldest_at == NOW
     assert (await poll(FakePrometheus(times=[read_at(NOW + 1000)]))).jobs == {}
+
+
+async def test_what_passes_by_a_clock_that_is_ahead_is_right_all_the_same() -> None:
+    server = FakePrometheus(times=[read_at(NOW + 5), reported_at(NOW + 7)], progress=[told(exporter.STEP, 3)])
+    job = (await poll(server)).jobs["job"]
+    assert job.training is not None
+    assert (job.read_at, job.training.reported_at) == (NOW + 5, NOW + 7)
 
 
 async def test_another_namespaces_pod_cannot_pass_for_a_jobs() -> None:
