@@ -121,7 +121,7 @@ class Operator:
     def begins_cycle(self) -> None:
         """Take the snapshot and decide on it; what happens until the cycle ends, it does not know."""
         room = MAX_UNDER_WAY - len(self.under_way)
-        if room:
+        if room > 0:  # pods are let go beside what there is room for
             snapshot = self.state.snapshot(self._clock(), room)
             decision = decide(snapshot)
             assert decide(snapshot) == decision, "the same snapshot gives the same decision"
