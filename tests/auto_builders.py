@@ -19,9 +19,9 @@ from ballast.decide.actions import Action, WriteProfile, WriteStatus
 from ballast.decide.cycle import decide
 from ballast.decide.gpu_asks import Ask, HeldGpu
 from ballast.decide.measurement import Learned, Measurement
+from ballast.decide.model.prediction import GpuRange
 from ballast.decide.operating_point import asks
 from ballast.decide.policy import Policy
-from ballast.decide.prediction import GpuRange
 from ballast.decide.snapshot import Context, Job, Snapshot
 from ballast.decide.telemetry import Telemetry
 from tests.builders import NOW, JobBuilder, at, context, job, node, pod, snapshot

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from ballast.decide.prediction import GpuRange, Prediction, Sample
+from ballast.decide.model.prediction import GpuRange, Prediction, Sample
 
 A40 = GpuRange("A40", 100.0, 300.0, 30.0)
 V100 = GpuRange("V100", 100.0, 250.0, 33.0)
@@ -75,7 +75,7 @@ class MadeUpCurve:
         return Sample(limit, work, self.true_watts(limit), error, error)
 
     def at(self, limit_watts: float) -> Prediction:
-        """See `ballast.decide.prediction.Curve`."""
+        """See `ballast.decide.model.prediction.Curve`."""
         if not self.gpu.min_limit_watts <= limit_watts <= self.gpu.max_limit_watts:
             raise ValueError(f"{limit_watts} W lies outside the range of {self.gpu}")
         known = {self.gpu.max_limit_watts, *(sample.limit_watts for sample in self.samples)}

@@ -31,12 +31,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ballast.decide.choosing import Kind, choose
 from ballast.decide.energy_model import HierarchicalModel
-from ballast.decide.exploring import lost_seconds
-from ballast.decide.known_limits import known_limits, pooled
-from ballast.decide.prediction import Curve, Sample
-from ballast.decide.wishes import Exploration, Wishes
+from ballast.decide.model.known_limits import known_limits, pooled
+from ballast.decide.model.prediction import Curve, Sample
+from ballast.decide.points.choosing import Kind, choose
+from ballast.decide.points.exploring import lost_seconds
+from ballast.decide.points.wishes import Exploration, Wishes
 from ballast.simulate.fitting.prior_fit import Configuration, fit, zeus_configurations
 from tests.bench.measurement import Aim, Measurement
 from tests.nvmlsim.curves import data_folder

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from ballast.decide.actions import Action, ReleaseOrphan, ReleasePod, WriteProfile, WriteStatus
 from ballast.decide.explaining import explain
-from ballast.decide.learning import learn
-from ballast.decide.lifecycle import advance
+from ballast.decide.learning.learning import learn
+from ballast.decide.life.lifecycle import advance
 from ballast.decide.node_power import keep
 from ballast.decide.queueing import admit
 from ballast.decide.snapshot import Context, GangRequest, Lane, Refusal, Snapshot

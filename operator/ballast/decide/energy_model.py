@@ -1,10 +1,10 @@
 """Slowdown and power of one workload on one GPU model, by power limit: a prior, and what readings make of it.
 
-A hierarchical Bayesian regression in closed form. The mean curve of all workloads is a function of the limit and of the
-share of the found limit that the workload draws there; each workload differs from it by random coefficients
-(`ballast.decide.curve_shape`, `ballast.decide.prior`). Readings update all of it at once, with the workload's
-throughput and power at the found limit as two further unknowns: a reading there is the best, but none is needed.
-docs/guide/energy-model.md has the formulas, where they come from, and how wrong they are.
+A hierarchical Bayesian regression in closed form. The mean curve of all workloads is a function of the limit and of
+the share of the found limit that the workload draws there; each workload differs from it by random coefficients
+(`ballast.decide.model.curve_shape`, `ballast.decide.model.prior`). Readings update all of it at once, with the
+workload's throughput and power at the found limit as two further unknowns: a reading there is the best, but none is
+needed. docs/guide/energy-model.md has the formulas, where they come from, and how wrong they are.
 
 What must hold: at the found limit slowdown is exactly nothing; a lower limit is never predicted to be faster, nor to
 draw more; power stays between idle and what boards were seen to draw above their limit; the order of samples makes no
@@ -20,11 +20,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ballast.decide.curve_shape import Array, mean_terms
 from ballast.decide.gpu_models import KNOWN_MODELS, gpu_model
-from ballast.decide.known_limits import pooled
-from ballast.decide.prediction import GpuRange, Prediction, Sample
-from ballast.decide.prior import PRIOR, Prior
+from ballast.decide.model.curve_shape import Array, mean_terms
+from ballast.decide.model.known_limits import pooled
+from ballast.decide.model.prediction import GpuRange, Prediction, Sample
+from ballast.decide.model.prior import PRIOR, Prior
 
 GRID_STEPS = 64
 """Into how many steps the board's range is divided; between two of them predictions are linear."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from ballast.api.energyprofile import EnergyProfile
-from ballast.decide.prediction import GpuRange
+from ballast.decide.model.prediction import GpuRange
 
 
 @dataclass(frozen=True, slots=True)

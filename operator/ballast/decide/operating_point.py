@@ -1,9 +1,9 @@
 """Which operating point each pod's GPUs are to have, and what a GPU may draw until its agent has confirmed that.
 
-Pure. With `Fixed` it is the user's point, with `Auto` what `ballast.decide.auto_point` chose; with `None`, and where
-the limit that was found is chosen, nothing is asked and GPUs stay as they were found. What must hold: a pod's point
-stands in its node's NodePower before the pod can start, and until it is gone; while a change is not confirmed the
-larger of the old and the new limit counts (G1).
+Pure. With `Fixed` it is the user's point, with `Auto` what `ballast.decide.points.auto_point` chose; with `None`, and
+where the limit that was found is chosen, nothing is asked and GPUs stay as they were found. What must hold: a pod's
+point stands in its node's NodePower before the pod can start, and until it is gone; while a change is not confirmed
+the larger of the old and the new limit counts (G1).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ballast.api.nodepower import MAX_PODS, PodOperatingPoint
 from ballast.api.nodestatus import GpuStatus
 from ballast.api.operatingpoint import OperatingPoint
 from ballast.decide.gpu_asks import Ask
-from ballast.decide.known_limits import whole
+from ballast.decide.model.known_limits import whole
 from ballast.decide.snapshot import Job, Pod
 
 HOLDING = frozenset({Phase.PLACING, Phase.RUNNING, Phase.SUSPENDING})

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from ballast.api.conditions import ConditionType, Reason
 from ballast.api.jobstatus import Attempt, Phase, PodPlacement, nodes_in_short
-from ballast.decide.accounting import with_new_attempt
 from ballast.decide.actions import Note, Transition, WriteStatus
 from ballast.decide.capacity import Capacity
+from ballast.decide.life.accounting import with_new_attempt
 from ballast.decide.placement import Placement, nodes_to_hold, place
 from ballast.decide.snapshot import GangRequest, Job, Refusal, Snapshot
 from ballast.decide.telling import moment, status_of, with_condition

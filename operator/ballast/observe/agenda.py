@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ballast.api.jobstatus import Phase
-from ballast.decide.accounting import is_accounted
-from ballast.decide.lifecycle import wants_place
+from ballast.decide.life.accounting import is_accounted
+from ballast.decide.life.lifecycle import wants_place
 from ballast.decide.snapshot import Job
 from ballast.observe.timers import Timers
 from ballast.observe.waiting import WaitingJobs

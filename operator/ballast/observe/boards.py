@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Final, TypeAlias, TypeVar
 
 from ballast.api.nodestatus import Capability, GpuStatus
-from ballast.decide.prediction import GpuRange
+from ballast.decide.model.prediction import GpuRange
 from ballast.decide.snapshot import Job
 
 LEAST_IDLE_WATTS: Final = 1.0

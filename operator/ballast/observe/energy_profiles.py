@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 
 from ballast.api.energyprofile import EnergyProfile, InvalidEnergyProfile, MeasuredPoint
 from ballast.decide.actions import WriteProfile
+from ballast.decide.learning.profile_keys import profile_name
 from ballast.decide.measurement import Learned
-from ballast.decide.profile_keys import profile_name
 from ballast.observe.boards import Boards
 from ballast.observe.timers import Timers, retry_delay
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from ballast.decide.reporting import wants_report
+from ballast.decide.life.reporting import wants_report
 from ballast.decide.snapshot import Context, Job
 from ballast.observe.tellings import Tellings
 

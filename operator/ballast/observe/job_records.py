@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from ballast.api.trainingjob import InvalidTrainingJob, TrainingJob
-from ballast.decide.profile_keys import profile_key
+from ballast.decide.learning.profile_keys import profile_key
 from ballast.decide.resources import Resources
 from ballast.observe.parsing import JsonObject, UnsupportedTemplate, gang_request, training_pod, workload
 from ballast.observe.records import Record

@@ -23,8 +23,8 @@ from ballast.decide.actions import (
     Ungate,
     WriteStatus,
 )
-from ballast.decide.ends import avoided
 from ballast.decide.gpu_asks import HeldGpu
+from ballast.decide.life.ends import avoided
 from ballast.decide.resources import Resources
 from ballast.decide.snapshot import GangRequest, Job, Orphan, Pod, PodSize, Workload
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ballast.api.jobstatus import Phase
-from ballast.decide.accounting import unheard
-from ballast.decide.lifecycle import next_due
+from ballast.decide.life.accounting import unheard
+from ballast.decide.life.lifecycle import next_due
 from ballast.decide.operating_point import asks
 from ballast.decide.policy import Policy
 from ballast.observe.agenda import Agenda

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ballast.api.conditions import Reason
 from ballast.api.jobstatus import Attempt, Outcome, Phase
-from ballast.decide.trouble import Trouble
+from ballast.decide.life.trouble import Trouble
 from tests.builders import JobBuilder, NodeBuilder, PodBuilder, at, job, node, pod
 
 SECONDS = st.integers(-900, 0)

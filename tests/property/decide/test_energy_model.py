@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ballast.decide.prediction import GpuRange, Sample
+from ballast.decide.model.prediction import GpuRange, Sample
 from tests.unit.decide.curve_checks import MODEL, everywhere, limits_of, same
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ballast.api.conditions import ConditionType, is_true
 from ballast.api.jobstatus import Phase
 from ballast.decide.actions import CreateObjects, Ungate, WriteStatus
-from ballast.decide.lifecycle import advance, next_due, wants_place
+from ballast.decide.life.lifecycle import advance, next_due, wants_place
 from ballast.decide.policy import Policy
 from tests.builders import NOW, JobBuilder, NodeBuilder, context
 from tests.property.decide.life import cluster, jobs_anywhere

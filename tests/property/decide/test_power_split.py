@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ballast.decide.power_split import ROUNDING_WATTS, Claim, split
+from ballast.decide.points.power_split import ROUNDING_WATTS, Claim, split
 from tests.curve_builders import A40, V100, MadeUpCurve
 
 

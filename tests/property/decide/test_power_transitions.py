@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ballast.decide.power_split import Claim, Held, split, transitions
+from ballast.decide.points.power_split import Claim, Held, split, transitions
 from tests.curve_builders import A40, fast
 
 KEYS = ("a", "b", "c", "d")

@@ -11,7 +11,7 @@ from ballast.api.conditions import ConditionType
 from ballast.api.finalreading import Training
 from ballast.api.jobstatus import Attempt, AttemptEnergy, EnergyStatus, Phase, TrainingJobStatus
 from ballast.api.source import Component
-from ballast.decide.reporting import at_rest, report, wants_report
+from ballast.decide.life.reporting import at_rest, report, wants_report
 from ballast.decide.snapshot import Job
 from ballast.decide.telemetry import Telemetry
 from tests.builders import NOW, at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ballast.decide.actions import WriteProfile
-from ballast.decide.learning import learn
+from ballast.decide.learning.learning import learn
 from ballast.kube import ApiRefused
 from tests.auto_builders import LATER, known, measured_point, measurement, profile, ready
 from tests.unit.act.api_server import ApiServer, execute

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from ballast.decide.energy_model import HierarchicalModel
-from ballast.decide.prediction import GpuRange
+from ballast.decide.model.prediction import GpuRange
 from ballast.simulate.fitting.prior_fit import Configuration
 from tests.bench.operating_point_bench import Job, best_guess, share, violations_percent
 from tests.curve_builders import MadeUpCurve, fast

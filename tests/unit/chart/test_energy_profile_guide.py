@@ -11,8 +11,9 @@ import yaml
 from ballast.api.conditions import Reason
 from ballast.api.energyprofile import EnergyProfile
 from ballast.api.jobstatus import ChosenPoint
-from ballast.decide import auto_point, learning
-from ballast.decide.wishes import Exploration
+from ballast.decide.learning import learning
+from ballast.decide.points import auto_point
+from ballast.decide.points.wishes import Exploration
 from ballast.observe.measurements import FREQUENT_READINGS, LONGEST_READING
 from tests.cluster.helm import CHART
 from tests.cluster.paths import CHECKOUT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ballast.decide.energy_model import HierarchicalModel, WorkloadCurve
-from ballast.decide.prediction import GpuRange, Prediction, Sample
+from ballast.decide.model.prediction import GpuRange, Prediction, Sample
 from tests.curve_builders import MadeUpCurve
 
 MODEL = HierarchicalModel()

@@ -10,8 +10,8 @@ from ballast.api.finalreading import Training
 from ballast.api.jobstatus import EnergyStatus, ProgressStatus, TrainingJobStatus
 from ballast.api.source import Component
 from ballast.decide.actions import Transition
+from ballast.decide.life.reporting import report, wants_report
 from ballast.decide.policy import Policy
-from ballast.decide.reporting import report, wants_report
 from ballast.decide.snapshot import Context, Job
 from ballast.decide.telemetry import Telemetry
 from tests.builders import NOW, context, job, pod

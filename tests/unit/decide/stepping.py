@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ballast.decide.actions import Action, WriteStatus
-from ballast.decide.lifecycle import advance
+from ballast.decide.life.lifecycle import advance
 from ballast.decide.policy import Policy
 from tests.builders import NOW, ROOMY, JobBuilder, NodeBuilder, context
 

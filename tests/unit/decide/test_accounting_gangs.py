@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ballast.api.jobstatus import Phase
-from ballast.decide.lifecycle import next_due
+from ballast.decide.life.lifecycle import next_due
 from ballast.decide.policy import Policy
 from tests.builders import NOW, PodBuilder, job, pod
 from tests.unit.decide.ledger import SETTLE, ledger, settled, used, words

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ballast.api.conditions import Reason
 from ballast.api.jobstatus import MAX_SETTLING, Outcome, Phase
 from ballast.decide.actions import ReleasePod, Transition, WriteStatus
-from ballast.decide.lifecycle import next_due
+from ballast.decide.life.lifecycle import next_due
 from ballast.decide.policy import Policy
 from tests.builders import NOW, job, pod
 from tests.unit.decide.ledger import SETTLE, ledger, released, settled, words

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ballast.api.conditions import Reason
 from ballast.api.jobstatus import MAX_ATTEMPTS, Attempt, AttemptEnergy, EnergyStatus, Outcome, Phase
 from ballast.api.source import Component
-from ballast.decide.accounting import total_joules, with_new_attempt
+from ballast.decide.life.accounting import total_joules, with_new_attempt
 from ballast.decide.telemetry import Telemetry
 from tests.builders import NOW, JobBuilder, at, job, pod
 from tests.unit.decide.ledger import ledger, settled, words

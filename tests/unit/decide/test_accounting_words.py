@@ -8,7 +8,7 @@ import pytest
 
 from ballast.api.jobstatus import Phase
 from ballast.api.source import Source
-from ballast.decide.lifecycle import next_due
+from ballast.decide.life.lifecycle import next_due
 from ballast.decide.policy import Policy
 from ballast.decide.telemetry import Telemetry
 from tests.builders import NOW, job, node, pod

@@ -9,9 +9,9 @@ import pytest
 
 from ballast.api.conditions import Reason
 from ballast.api.jobstatus import ChosenPoint, Outcome, Phase
-from ballast.decide.auto_point import tuned
 from ballast.decide.cycle import decide
 from ballast.decide.operating_point import asks
+from ballast.decide.points.auto_point import tuned
 from ballast.decide.snapshot import Job
 from tests.auto_builders import (
     LATER,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ballast.decide.auto_point import MOST_CURVES, curve_of
 from ballast.decide.cycle import decide
+from ballast.decide.points.auto_point import MOST_CURVES, curve_of
 from tests.auto_builders import (
     auto_job,
     chosen,

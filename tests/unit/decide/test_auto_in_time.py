@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from ballast.api.jobstatus import ChosenPoint
-from ballast.decide.auto_point import LAST_VISITS, tuned
-from ballast.decide.lifecycle import next_due
+from ballast.decide.life.lifecycle import next_due
+from ballast.decide.points.auto_point import LAST_VISITS, tuned
 from ballast.decide.snapshot import Job
 from tests.auto_builders import (
     LATER,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ballast.api.conditions import ConditionType, Reason, find_condition
-from ballast.decide.auto_point import tuned
 from ballast.decide.cycle import decide
+from ballast.decide.points.auto_point import tuned
 from tests.auto_builders import (
     auto_job,
     known,

@@ -9,8 +9,8 @@ import pytest
 from ballast.api.conditions import Condition, ConditionType, Reason, find_condition
 from ballast.api.jobstatus import TrainingJobStatus
 from ballast.decide.actions import WriteStatus
-from ballast.decide.auto_point import is_reworded
 from ballast.decide.cycle import decide
+from ballast.decide.points.auto_point import is_reworded
 from ballast.decide.snapshot import Job
 from tests.auto_builders import (
     LATER,

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ballast.decide import auto_point
-from ballast.decide.auto_point import LONG_VISIT_READINGS, tuned
-from ballast.decide.choosing import Choice, Kind, choose
-from ballast.decide.prediction import Prediction
+from ballast.decide.model.prediction import Prediction
+from ballast.decide.points import auto_point
+from ballast.decide.points.auto_point import LONG_VISIT_READINGS, tuned
+from ballast.decide.points.choosing import Choice, Kind, choose
+from ballast.decide.points.wishes import Wishes
 from ballast.decide.snapshot import Job
-from ballast.decide.wishes import Wishes
 from tests.auto_builders import (
     LATER,
     NODES,

@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from ballast.decide.choosing import Choice, Kind, candidate_limits, choose
 from ballast.decide.energy_model import HierarchicalModel
-from ballast.decide.prediction import GpuRange, Sample
-from ballast.decide.wishes import Wishes
+from ballast.decide.model.prediction import GpuRange, Sample
+from ballast.decide.points.choosing import Choice, Kind, candidate_limits, choose
+from ballast.decide.points.wishes import Wishes
 from tests.curve_builders import A40, V100, fast
 
 WISHES = Wishes(max_slowdown_percent=25.0, ran_seconds=600.0, left_seconds=50_000.0)

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from ballast.decide.choosing import Choice, Kind, candidate_limits, choose
-from ballast.decide.prediction import Sample
-from ballast.decide.wishes import Caution, Wishes
+from ballast.decide.model.prediction import Sample
+from ballast.decide.points.choosing import Choice, Kind, candidate_limits, choose
+from ballast.decide.points.wishes import Caution, Wishes
 from tests.curve_builders import MadeUpCurve, fast
 
 ONLY_CHOOSE = Wishes(exploration=None)

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from ballast.api.jobenergy import Objective
-from ballast.decide.choosing import Choice, Kind, candidate_limits, choose
-from ballast.decide.exploring import lost_seconds
-from ballast.decide.known_limits import known_limits, pooled
-from ballast.decide.prediction import Sample
-from ballast.decide.wishes import Exploration, Wishes
+from ballast.decide.model.known_limits import known_limits, pooled
+from ballast.decide.model.prediction import Sample
+from ballast.decide.points.choosing import Choice, Kind, candidate_limits, choose
+from ballast.decide.points.exploring import lost_seconds
+from ballast.decide.points.wishes import Exploration, Wishes
 from tests.curve_builders import A40, MadeUpCurve, fast, flat
 
 LONG = Wishes(ran_seconds=600.0, left_seconds=20_000.0)

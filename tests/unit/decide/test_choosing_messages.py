@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ballast.api.jobenergy import Objective
-from ballast.decide.choosing import candidate_limits, choose
-from ballast.decide.wishes import Wishes
+from ballast.decide.points.choosing import candidate_limits, choose
+from ballast.decide.points.wishes import Wishes
 from tests.curve_builders import A40, MadeUpCurve, fast, flat
 
 LONG = Wishes(ran_seconds=600.0, left_seconds=20_000.0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ballast.decide.known_limits import stale
-from ballast.decide.prediction import Sample
+from ballast.decide.model.known_limits import stale
+from ballast.decide.model.prediction import Sample
 
 BEFORE = [Sample(300, 100.0, 280.0), Sample(200, 90.0, 198.0)]
 

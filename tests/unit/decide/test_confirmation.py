@@ -5,8 +5,8 @@ from __future__ import annotations
 from ballast.api.conditions import ConditionType, Reason, find_condition
 from ballast.api.jobstatus import TrainingJobStatus
 from ballast.decide.actions import Transition, WriteStatus
-from ballast.decide.confirmation import confirm
 from ballast.decide.gpu_asks import HeldGpu
+from ballast.decide.points.confirmation import confirm
 from tests.builders import NOW, JobBuilder, job, pod
 from tests.power_builders import capped_job, held, on_gpus, point
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ballast.decide.curve_shape import Form, mean_terms
+from ballast.decide.model.curve_shape import Form, mean_terms
 
 FORM = Form(powers=(2.0, 5.0), hinges=(1.3, 0.9), width=0.2, missed_from=0.1)
 SHARES = np.array([0.3, 0.5, 0.8, 0.95, 1.0])

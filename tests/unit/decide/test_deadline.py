@@ -6,7 +6,7 @@ import pytest
 
 from ballast.api.conditions import Reason
 from ballast.api.jobstatus import Outcome, Phase
-from ballast.decide.lifecycle import next_due
+from ballast.decide.life.lifecycle import next_due
 from ballast.decide.policy import Policy
 from tests.builders import NOW, JobBuilder, at, job, pod
 from tests.unit.decide.stepping import steps, told, write

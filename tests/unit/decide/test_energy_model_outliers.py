@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ballast.decide.prediction import Sample
+from ballast.decide.model.prediction import Sample
 from tests.curve_builders import A40, MadeUpCurve
 from tests.unit.decide.curve_checks import MODEL
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ballast.decide.prediction import Sample
+from ballast.decide.model.prediction import Sample
 from tests.curve_builders import A40, V100, MadeUpCurve, fast, flat
 from tests.unit.decide.curve_checks import MODEL, after, everywhere, reading, same
 

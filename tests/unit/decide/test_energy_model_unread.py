@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.decide.prediction import GpuRange
+from ballast.decide.model.prediction import GpuRange
 from tests.curve_builders import A40, V100
 from tests.unit.decide.curve_checks import MODEL, UNSEEN, everywhere
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ballast.decide.energy_model import HierarchicalModel
-from ballast.decide.prediction import GpuRange
-from ballast.decide.prior import PRIOR
+from ballast.decide.model.prediction import GpuRange
+from ballast.decide.model.prior import PRIOR
 from tests.curve_builders import A40
 from tests.unit.decide.curve_checks import MODEL, UNSEEN, reading
 

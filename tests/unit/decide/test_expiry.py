@@ -8,7 +8,7 @@ import pytest
 
 from ballast.api.jobstatus import Phase
 from ballast.decide.actions import Expire
-from ballast.decide.lifecycle import next_due
+from ballast.decide.life.lifecycle import next_due
 from ballast.decide.policy import Policy
 from tests.builders import NOW, job, pod
 from tests.unit.decide.stepping import steps

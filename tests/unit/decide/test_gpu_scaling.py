@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from ballast.decide.gpu_scaling import ON_ONE_NODE, OVER_NODES, Scaling, scaling
+from ballast.decide.model.gpu_scaling import ON_ONE_NODE, OVER_NODES, Scaling, scaling
 
 
 @pytest.mark.parametrize(("nodes", "table"), [(1, ON_ONE_NODE), (2, OVER_NODES), (4, OVER_NODES)])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.decide.known_limits import Trust, known_limits, pooled
-from ballast.decide.prediction import Sample
+from ballast.decide.model.known_limits import Trust, known_limits, pooled
+from ballast.decide.model.prediction import Sample
 from tests.curve_builders import fast
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from ballast.api.energyprofile import MAX_POINTS
 from ballast.api.jobstatus import Phase
-from ballast.decide.learning import ENOUGH_SAMPLES, SELDOM_SECONDS, learn
-from ballast.decide.profile_keys import profile_name
+from ballast.decide.learning.learning import ENOUGH_SAMPLES, SELDOM_SECONDS, learn
+from ballast.decide.learning.profile_keys import profile_name
 from tests.auto_builders import CLOCK, KEY, LATER, MODEL, auto_job, known, measured_point, measurement, profile, ready
 from tests.builders import at
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ballast.api.energyprofile import EnergyProfile
 from ballast.decide.cycle import decide
-from ballast.decide.learning import CHANGED_AFTER, Lessons, learn
+from ballast.decide.learning.learning import CHANGED_AFTER, Lessons, learn
 from tests.auto_builders import LATER, known, measured_point, measurement, picture, profile, profiles, ready, statuses
 
 BEFORE = profile(measured_point(250.0, 9.8), measured_point(300.0, 10.0))

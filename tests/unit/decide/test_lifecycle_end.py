@@ -7,7 +7,7 @@ import pytest
 from ballast.api.conditions import ConditionType, Reason, is_true
 from ballast.api.jobstatus import Outcome, Phase
 from ballast.decide.actions import Transition, WriteStatus
-from ballast.decide.lifecycle import advance
+from ballast.decide.life.lifecycle import advance
 from tests.builders import NOW, JobBuilder, at, context, job, pod
 
 RUNNING = job("gang").replicas(2).with_spec(retryLimit=0).running_on("a", "b")

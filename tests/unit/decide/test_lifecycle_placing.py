@@ -5,7 +5,7 @@ from __future__ import annotations
 from ballast.api.conditions import ConditionType, Reason
 from ballast.api.jobstatus import Outcome, Phase
 from ballast.decide.actions import Action, CreateObjects, Transition, Ungate, WriteStatus
-from ballast.decide.lifecycle import advance
+from ballast.decide.life.lifecycle import advance
 from tests.builders import NOW, JobBuilder, at, context, job, pod
 
 PLACED = job("gang").replicas(2).placed_on("a", "b")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ballast.api.jobstatus import Attempt, Outcome
 from ballast.decide.capacity import Capacity
-from ballast.decide.ends import avoided
+from ballast.decide.life.ends import avoided
 from ballast.decide.placement import Placement, place
 from tests.builders import NodeBuilder, at, job, node
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from ballast.decide.power_split import Claim, split
-from ballast.decide.prediction import Prediction
+from ballast.decide.model.prediction import Prediction
+from ballast.decide.points.power_split import Claim, split
 from tests.curve_builders import A40, V100, MadeUpCurve, fast, flat
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog  # type: ignore[import-untyped]
 
-from ballast.decide.power_split import Claim, split
-from ballast.decide.prediction import GpuRange
+from ballast.decide.model.prediction import GpuRange
+from ballast.decide.points.power_split import Claim, split
 from tests.curve_builders import A40, V100, MadeUpCurve, fast
 
 SMALL = GpuRange("small", 10.0, 18.0, 2.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.decide.power_split import Change, Held, transitions
+from ballast.decide.points.power_split import Change, Held, transitions
 
 
 def test_lowering_is_due_and_raising_waits_for_it() -> None:

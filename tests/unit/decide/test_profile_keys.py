@@ -10,7 +10,7 @@ import pytest
 
 from ballast.api.jobenergy import KEY_PATTERN, MAX_KEY_LENGTH
 from ballast.api.kinds import MAX_NAME_LENGTH, SUBDOMAIN_PATTERN
-from ballast.decide.profile_keys import profile_key, profile_name
+from ballast.decide.learning.profile_keys import profile_key, profile_name
 from tests.builders import job
 
 

@@ -9,8 +9,7 @@ from functools import reduce
 import pytest
 
 from ballast.api.energyprofile import MeasuredPoint
-from ballast.decide.known_limits import Trust, pooled
-from ballast.decide.profile_points import (
+from ballast.decide.learning.profile_points import (
     LEAST_ERROR,
     MAX_WEIGHT_SECONDS,
     ONE_ERROR,
@@ -23,6 +22,7 @@ from ballast.decide.profile_points import (
     samples_of,
     speed_error,
 )
+from ballast.decide.model.known_limits import Trust, pooled
 from tests.auto_builders import BOARD, CLOCK, measured_point, measurement
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ballast.api.conditions import ConditionType, find_condition
 from ballast.api.finalreading import Evaluation, FinalReading, Training
 from ballast.api.jobstatus import EnergyStatus, ProgressStatus
-from ballast.decide.reporting import at_rest
+from ballast.decide.life.reporting import at_rest
 from ballast.decide.snapshot import Job
 from tests.builders import NOW
 from tests.unit.decide.reported import LATER, after_report, energy, figures, progress, running, trained

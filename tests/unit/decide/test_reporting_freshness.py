@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ballast.api.conditions import ConditionType, Reason, find_condition
+from ballast.decide.life.reporting import at_start
 from ballast.decide.policy import Policy
-from ballast.decide.reporting import at_start
 from ballast.decide.snapshot import Job
 from tests.builders import NOW, job
 from tests.unit.decide.reported import (

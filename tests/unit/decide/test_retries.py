@@ -7,7 +7,7 @@ import pytest
 from ballast.api.conditions import Reason
 from ballast.api.jobstatus import Attempt, Outcome, Phase
 from ballast.decide.actions import Transition
-from ballast.decide.lifecycle import wants_place
+from ballast.decide.life.lifecycle import wants_place
 from ballast.decide.policy import Policy
 from tests.builders import NOW, JobBuilder, at, job, pod
 from tests.unit.decide.stepping import told, write

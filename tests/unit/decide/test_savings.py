@@ -9,8 +9,8 @@ import pytest
 
 from ballast.api.jobstatus import EnergyStatus
 from ballast.api.source import Component
-from ballast.decide.reporting import report
-from ballast.decide.savings import Saving, baseline, saving, steps_by_then
+from ballast.decide.life.reporting import report
+from ballast.decide.points.savings import Saving, baseline, saving, steps_by_then
 from ballast.decide.snapshot import Job
 from tests.auto_builders import LATER, auto_job, figures, known, measured_point, profile, ready, watched
 from tests.unit.decide.reported import energy

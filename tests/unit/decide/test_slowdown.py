@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ballast.decide.slowdown import model_cost
+from ballast.decide.points.slowdown import model_cost
 from ballast.decide.snapshot import Context, Job
 from tests.auto_builders import auto_job, known
 from tests.builders import JobBuilder, NodeBuilder, context, node

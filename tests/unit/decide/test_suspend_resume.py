@@ -7,7 +7,7 @@ import pytest
 from ballast.api.conditions import ConditionType, Reason, find_condition, is_true
 from ballast.api.jobstatus import Outcome, Phase
 from ballast.decide.actions import Transition
-from ballast.decide.lifecycle import wants_place
+from ballast.decide.life.lifecycle import wants_place
 from tests.builders import NOW, JobBuilder, at, job, pod
 from tests.unit.decide.stepping import steps, told, write
 

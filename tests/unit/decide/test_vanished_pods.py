@@ -7,7 +7,7 @@ import pytest
 from ballast.api.conditions import Reason
 from ballast.api.jobstatus import Outcome
 from ballast.decide.actions import Transition, WriteStatus
-from ballast.decide.lifecycle import advance
+from ballast.decide.life.lifecycle import advance
 from tests.builders import JobBuilder, NodeBuilder, PodBuilder, context, job, node, pod
 
 RUNNING = job("gang").replicas(2).with_spec(retryLimit=0).running_on("a", "b")

@@ -6,7 +6,7 @@ import pytest
 
 from ballast.api.nodestatus import GpuStatus
 from ballast.decide.gpu_asks import HeldGpu
-from ballast.decide.prediction import GpuRange
+from ballast.decide.model.prediction import GpuRange
 from ballast.observe.boards import LEAST_IDLE_WATTS, Boards, boards_of, in_common
 from tests.builders import job, pod
 from tests.power_builders import gpu, on_gpus

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ballast.api.conditions import Reason
 from ballast.api.jobstatus import Phase
 from ballast.decide.actions import CreateObjects, Ungate
-from ballast.decide.lifecycle import advance
+from ballast.decide.life.lifecycle import advance
 from ballast.decide.policy import Policy
 from ballast.decide.snapshot import Refusal
 from ballast.observe.cluster_state import Kind

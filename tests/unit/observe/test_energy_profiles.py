@@ -6,8 +6,8 @@ import pytest
 
 from ballast.api.energyprofile import EnergyProfile, EnergyProfileStatus
 from ballast.decide.actions import WriteProfile
+from ballast.decide.learning.profile_keys import profile_name
 from ballast.decide.measurement import Learned
-from ballast.decide.profile_keys import profile_name
 from ballast.observe.boards import Boards
 from ballast.observe.energy_profiles import EnergyProfiles, Workload
 from ballast.observe.timers import FIRST_RETRY_SECONDS

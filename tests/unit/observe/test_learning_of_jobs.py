@@ -8,7 +8,7 @@ import pytest
 
 from ballast.api.energyprofile import EnergyProfile, EnergyProfileStatus
 from ballast.decide.actions import WriteProfile
-from ballast.decide.prediction import GpuRange
+from ballast.decide.model.prediction import GpuRange
 from ballast.decide.snapshot import Job
 from ballast.observe.cluster_state import ClusterState, Kind
 from ballast.observe.timers import FIRST_RETRY_SECONDS

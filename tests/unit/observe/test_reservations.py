@@ -5,7 +5,7 @@ from __future__ import annotations
 from ballast.api.conditions import Reason
 from ballast.api.jobstatus import Outcome
 from ballast.decide.actions import CreateObjects
-from ballast.decide.lifecycle import advance
+from ballast.decide.life.lifecycle import advance
 from ballast.decide.policy import Policy
 from ballast.observe.cluster_state import Kind
 from tests.builders import NOW, context, foreign_pod, job, node, pod

@@ -11,7 +11,7 @@ import math
 import pytest
 
 from ballast.decide.energy_model import HierarchicalModel
-from ballast.decide.prediction import Sample
+from ballast.decide.model.prediction import Sample
 from ballast.simulate.fitting.prior_fit import Configuration
 from tests.unit.simulate.zeus import configurations, needs_zeus, prior_without
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ballast.decide.curve_shape import Form
-from ballast.decide.prediction import GpuRange
+from ballast.decide.model.curve_shape import Form
+from ballast.decide.model.prediction import GpuRange
 from ballast.errors import UserError
 from ballast.simulate.fitting.prior_fit import FORMS, Configuration, fit, regress, zeus_configurations
 

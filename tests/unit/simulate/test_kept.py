@@ -93,7 +93,7 @@ def test_code_that_computes_decides_the_identity_and_code_that_shows_does_not(
     experiment.touch()
     package = tmp_path / "ballast"
     names = (
-        "decide/choosing.py",
+        "decide/points/choosing.py",
         "simulate/engine/engine.py",
         "simulate/report/plots.py",
         "simulate/policies/report.py",

@@ -7,7 +7,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from ballast.decide.prior import PRIOR
+from ballast.decide.model.prior import PRIOR
 from ballast.simulate.fitting.prior_fit import fit
 from tests.unit.simulate.zeus import configurations, needs_zeus
 

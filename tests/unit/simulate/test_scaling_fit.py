@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ballast.decide.gpu_scaling import ON_ONE_NODE, OVER_NODES
+from ballast.decide.model.gpu_scaling import ON_ONE_NODE, OVER_NODES
 from ballast.errors import UserError
 from ballast.simulate.fitting.scaling_fit import Throughput, fit_scaling, gavel_throughputs
 from tests.unit.simulate.published import GAVEL, needs_gavel

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import pytest
 
-from ballast.decide.prior import PRIOR, Prior
+from ballast.decide.model.prior import PRIOR, Prior
 from ballast.simulate.fitting.prior_fit import Configuration, fit, zeus_configurations
 from tests.unit.simulate.published import DATA
 

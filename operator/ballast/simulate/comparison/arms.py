@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from ballast.decide.prior import Prior
+from ballast.decide.model.prior import Prior
 from ballast.errors import UserError
 from ballast.simulate.comparison.comparison import ArmResult, Check, PowerSeries
 from ballast.simulate.comparison.processes import Doing, Done, Failed, run_each

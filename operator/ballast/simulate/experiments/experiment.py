@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 from ballast.api.base import ApiModel, Integer, Number
 from ballast.api.kinds import Problem
 from ballast.api.quantities import Joules, Seconds
-from ballast.decide.prior import Prior
+from ballast.decide.model.prior import Prior
 from ballast.errors import UserError
 from ballast.simulate.comparison import arms
 from ballast.simulate.comparison.arms import Compared, Setup

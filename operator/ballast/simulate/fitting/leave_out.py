@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ballast.decide.prior import Prior
+from ballast.decide.model.prior import Prior
 from ballast.simulate.curves import ZEUS_KINDS
 from ballast.simulate.fitting.prior_fit import fit, zeus_configurations
 

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ballast.decide.curve_shape import Array, Form, mean_terms
-from ballast.decide.prediction import GpuRange
-from ballast.decide.prior import Prior
+from ballast.decide.model.curve_shape import Array, Form, mean_terms
+from ballast.decide.model.prediction import GpuRange
+from ballast.decide.model.prior import Prior
 from ballast.errors import UserError
 
 GPUS = {"v100": GpuRange("V100", 100.0, 250.0, 33.0), "a40": GpuRange("A40", 100.0, 300.0, 30.0)}

@@ -1,7 +1,8 @@
 """How throughput scales with the number of GPUs, computed from Gavel's published measurements.
 
-The table in `ballast.decide.gpu_scaling` is what this module computes; a test holds the two together. What must hold:
-an efficiency never rises with the number of GPUs, and entries that are no measurements are left out, not repaired.
+The table in `ballast.decide.model.gpu_scaling` is what this module computes; a test holds the two together. What must
+hold: an efficiency never rises with the number of GPUs, and entries that are no measurements are left out, not
+repaired.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ballast.decide.gpu_scaling import Scaling
+from ballast.decide.model.gpu_scaling import Scaling
 from ballast.errors import UserError
 
 FILE = "gavel_throughputs_flat.csv"

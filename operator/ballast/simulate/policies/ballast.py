@@ -2,8 +2,8 @@
 
 What the engine tells becomes what users, kubelets and agents would do, cycles run until nothing more is to be said at
 this moment, and what came of them becomes steps. What must hold: no decision is made here. Where a gang runs is the
-placement's choice (`ballast.simulate.world.world`), the power limit of its GPUs that of `ballast.decide.choosing`
-(`ballast.simulate.policies.points`).
+placement's choice (`ballast.simulate.world.world`), the power limit of its GPUs that of
+`ballast.decide.points.choosing` (`ballast.simulate.policies.points`).
 
 Slowdown is kept as far as `decide` knows: the placement refuses GPU models that its table says are too slow, and a
 limit is chosen within what is left of the job's own. One table speaks for all kinds of jobs, so that a kind to which
@@ -17,9 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ballast.decide.energy_model import HierarchicalModel
 from ballast.decide.gpu_models import gpu_model
+from ballast.decide.model.prediction import GpuRange
+from ballast.decide.model.prior import Prior
 from ballast.decide.policy import Policy as Choices
-from ballast.decide.prediction import GpuRange
-from ballast.decide.prior import Prior
 from ballast.simulate.job import TraceJob
 from ballast.simulate.policies.points import Points
 from ballast.simulate.policy import SetLimit, SimNode, Start, Step, Stop, View, WakeUp
@@ -151,7 +151,7 @@ def ballast(priors: Mapping[str, Prior] | None = None) -> Ballast:
         if priors is None
         else "for each kind the energy model's prior was fitted without that kind's measurements"
     )
-    reference = f"{_OWN}; power limits by ballast.decide.choosing; {known}"
+    reference = f"{_OWN}; power limits by ballast.decide.points.choosing; {known}"
     return Ballast("ballast", reference, Points(lambda kind: models.get(kind, shipped)))
 
 

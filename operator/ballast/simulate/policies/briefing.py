@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ballast.decide.prior import Prior
+from ballast.decide.model.prior import Prior
 from ballast.simulate.policies.speeds import Speeds
 
 

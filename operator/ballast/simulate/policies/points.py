@@ -1,11 +1,11 @@
 """The operating points of running jobs, as `decide` chooses them from what was learned: one job at a time.
 
-Whoever calls tells what was read and when a job begins and ends; this asks `decide.choosing`. It stands in for
-`decide.auto_point`, which does the same in a cluster with EnergyProfiles and Prometheus, and has no rule of its own but
-one: besides when there is news of its kind, a job is looked at with its first reading at a limit, because only then is
-it known what time is left. A job's time is what a cluster tells of it: how long it has run, at which limits, and which
-share of its work is done; never how long it will take. A reading counts from when the operator would have it: its
-measurements begin later than an engine's, and are told later (`ballast.decide.policy.Policy.visit_seconds`).
+Whoever calls tells what was read and when a job begins and ends; this asks `decide.points.choosing`. It stands in for
+`decide.points.auto_point`, which does the same in a cluster with EnergyProfiles and Prometheus, and has no rule of its
+own but one: besides when there is news of its kind, a job is looked at with its first reading at a limit, because only
+then is it known what time is left. A job's time is what a cluster tells of it: how long it has run, at which limits,
+and which share of its work is done; never how long it will take. A reading counts from when the operator would have
+it: its measurements begin later than an engine's, and are told later (`ballast.decide.policy.Policy.visit_seconds`).
 
 What must hold: a job whose deadline leaves no time, or of which nobody knows yet whether it does, stays as found.
 """
@@ -16,13 +16,13 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ballast.decide.auto_point import FEW_SAMPLES, MORE_SHARE
-from ballast.decide.choosing import candidate_limits, choose
-from ballast.decide.exploring import lost_seconds
-from ballast.decide.known_limits import known_limits, pooled
+from ballast.decide.model.known_limits import known_limits, pooled
+from ballast.decide.model.prediction import Curve, GpuRange
+from ballast.decide.points.auto_point import FEW_SAMPLES, MORE_SHARE
+from ballast.decide.points.choosing import candidate_limits, choose
+from ballast.decide.points.exploring import lost_seconds
+from ballast.decide.points.wishes import Exploration, Wishes
 from ballast.decide.policy import Policy as Choices
-from ballast.decide.prediction import Curve, GpuRange
-from ballast.decide.wishes import Exploration, Wishes
 from ballast.simulate.job import TraceJob
 from ballast.simulate.policies.profiles import ModelOf, Profiles, Workload
 from ballast.simulate.policy import Reading, RunningJob
@@ -127,7 +127,7 @@ class Points:
         return changed
 
     def _is_asked_again(self, life: _Life) -> bool:
-        """Whether there is so much new that another limit may be chosen; see `ballast.decide.auto_point`."""
+        """Whether there is so much new that another limit may be chosen; see `ballast.decide.points.auto_point`."""
         if life.samples is None:
             return True
         more = self._profiles.count(life.workload) - life.samples

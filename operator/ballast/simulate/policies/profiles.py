@@ -1,9 +1,9 @@
 """What readings taught of each kind of job on each GPU model, as EnergyProfiles hold it in a cluster.
 
 Jobs of one kind share what was learned if they have equally many GPUs, as in a cluster, where gangs of other sizes are
-not compared (`ballast.decide.profile_points.comparable`). What must hold: nothing is in here that was not read at an
-operating point at which a job of this kind and size really ran; the samples that are kept stay few, however long a run
-is.
+not compared (`ballast.decide.learning.profile_points.comparable`). What must hold: nothing is in here that was not
+read at an operating point at which a job of this kind and size really ran; the samples that are kept stay few, however
+long a run is.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
-from ballast.decide.known_limits import whole
-from ballast.decide.prediction import Curve, EnergyModel, GpuRange, Sample
+from ballast.decide.model.known_limits import whole
+from ballast.decide.model.prediction import Curve, EnergyModel, GpuRange, Sample
 from ballast.simulate.policy import Reading
 
 KEPT_SAMPLES: Final = 16

@@ -9,8 +9,8 @@ from typing import ClassVar
 import pytest
 
 from ballast.decide.gpu_models import A40, V100
-from ballast.decide.prediction import GpuRange, Sample
-from ballast.decide.prior import PRIOR, Prior
+from ballast.decide.model.prediction import GpuRange, Sample
+from ballast.decide.model.prior import PRIOR, Prior
 from ballast.simulate.job import TraceJob
 from ballast.simulate.policies import ballast as module
 from ballast.simulate.policies.ballast import Ballast, allowed_slowdown_percent, ballast, ballast_placement

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from ballast.decide.wishes import Exploration
+from ballast.decide.points.wishes import Exploration
 from ballast.simulate.curves import fitted_curves
 from ballast.simulate.engine.engine import run
 from ballast.simulate.engine.outcome import Run

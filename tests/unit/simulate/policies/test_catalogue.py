@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ballast.decide.prior import PRIOR
+from ballast.decide.model.prior import PRIOR
 from ballast.simulate.policies.briefing import Briefing
 from ballast.simulate.policies.catalogue import POLICIES
 from tests.unit.simulate.policies.views import SPEEDS, cluster, job, starts

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from ballast.decide.choosing import Choice, Kind
+from ballast.decide.model.prediction import Curve, GpuRange, Sample
+from ballast.decide.points.choosing import Choice, Kind
+from ballast.decide.points.wishes import Wishes
 from ballast.decide.policy import Policy as Choices
-from ballast.decide.prediction import Curve, GpuRange, Sample
-from ballast.decide.wishes import Wishes
 from ballast.simulate.job import TraceJob
 from ballast.simulate.policies import points as module
 from ballast.simulate.policies.points import Points

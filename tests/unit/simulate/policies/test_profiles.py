@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ballast.decide.prediction import GpuRange, Sample
+from ballast.decide.model.prediction import GpuRange, Sample
 from ballast.simulate.policies.profiles import KEPT_SAMPLES, Profiles, Workload
 from ballast.simulate.policy import Reading
 from tests.curve_builders import V100, MadeUpCurve, fast

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from ballast.api.jobstatus import EnergyStatus, Phase, TrainingJobStatus
 from ballast.api.source import Component
-from ballast.decide.known_limits import Trust, pooled, whole
+from ballast.decide.learning.profile_points import agree, comparable, joules_per_step, samples_of
+from ballast.decide.model.known_limits import Trust, pooled, whole
 from ballast.decide.noticing import is_elsewhere, significant, usable
-from ballast.decide.profile_points import agree, comparable, joules_per_step, samples_of
 from ballast.decide.snapshot import Job
 from ballast.decide.telemetry import Telemetry
 

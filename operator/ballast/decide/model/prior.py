@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ballast.decide.curve_shape import Form
+from ballast.decide.model.curve_shape import Form
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,8 @@ from ballast.api.jobstatus import Phase
 from ballast.api.kinds import ObjectMeta
 from ballast.api.quantities import POWER
 from ballast.decide.actions import WriteProfile
-from ballast.decide.known_limits import stale, whole
-from ballast.decide.measurement import Learned
-from ballast.decide.prediction import GpuRange
-from ballast.decide.profile_keys import profile_name
-from ballast.decide.profile_points import (
+from ballast.decide.learning.profile_keys import profile_name
+from ballast.decide.learning.profile_points import (
     contradicts,
     is_believed,
     joules_per_step,
@@ -43,6 +40,9 @@ from ballast.decide.profile_points import (
     same_point,
     samples_of,
 )
+from ballast.decide.measurement import Learned
+from ballast.decide.model.known_limits import stale, whole
+from ballast.decide.model.prediction import GpuRange
 from ballast.decide.snapshot import Job
 from ballast.decide.telling import moment
 

@@ -3,7 +3,7 @@
 The least energy among the limits whose slowdown is allowed, which is not the lowest of them: below some limit a GPU
 slows down by more than its power falls. What must hold: the limit that was found is always allowed; any other is chosen
 only if its slowdown is allowed with stated confidence; slowdown is counted from a measurement at the found limit, and
-until there is one, that limit stays. What is tried out to learn more is `ballast.decide.exploring`'s.
+until there is one, that limit stays. What is tried out to learn more is `ballast.decide.points.exploring`'s.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from enum import StrEnum
 
 from ballast.api.jobenergy import Objective
 from ballast.api.quantities import DURATION, POWER
-from ballast.decide.exploring import Visit, visit_of, worth_visiting
-from ballast.decide.known_limits import Known, known_limits, pooled, whole
-from ballast.decide.prediction import Curve, GpuRange, Prediction, Sample
-from ballast.decide.wishes import Wishes
+from ballast.decide.model.known_limits import Known, known_limits, pooled, whole
+from ballast.decide.model.prediction import Curve, GpuRange, Prediction, Sample
+from ballast.decide.points.exploring import Visit, visit_of, worth_visiting
+from ballast.decide.points.wishes import Wishes
 
 STEP_WATTS = 25
 """Distance of the limits that are considered, on a board whose range holds at least `LEAST_STEPS` of them."""

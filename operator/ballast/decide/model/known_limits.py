@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ballast.decide.prediction import Curve, GpuRange, Prediction, Sample
+from ballast.decide.model.prediction import Curve, GpuRange, Prediction, Sample
 
 LEAST_ERROR = 1e-6
 """Relative; samples that claim to be exact get this, so that several of them can be combined."""

@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from ballast.api.conditions import ConditionType, Reason
 from ballast.api.jobstatus import Outcome, Phase
-from ballast.decide import accounting, auto_point, ends, trouble
 from ballast.decide.actions import (
     Action,
     AskForRefusal,
@@ -26,13 +25,15 @@ from ballast.decide.actions import (
     Ungate,
     WriteStatus,
 )
-from ballast.decide.confirmation import confirm
+from ballast.decide.life import accounting, ends, trouble
+from ballast.decide.life.reporting import at_start, report
+from ballast.decide.life.trouble import Trouble, is_gone
+from ballast.decide.points import auto_point
+from ballast.decide.points.confirmation import confirm
+from ballast.decide.points.time_left import stopped_at
 from ballast.decide.policy import Policy
-from ballast.decide.reporting import at_start, report
 from ballast.decide.snapshot import Context, Job, Pod
 from ballast.decide.telling import moment, pods, status_of, with_condition
-from ballast.decide.time_left import stopped_at
-from ballast.decide.trouble import Trouble, is_gone
 
 
 def wants_place(job: Job, now: float) -> bool:

@@ -12,10 +12,10 @@ from typing import Any
 from ballast.api.conditions import Condition, ConditionType, Reason
 from ballast.api.jobstatus import MAX_ATTEMPT_MESSAGE, Attempt, EnergyStatus, Outcome, Phase, TrainingJobStatus
 from ballast.decide.actions import Note, Transition, WriteStatus
-from ballast.decide.reporting import at_rest
+from ballast.decide.life.reporting import at_rest
+from ballast.decide.life.trouble import Trouble
 from ballast.decide.snapshot import Context, Job
 from ballast.decide.telling import moment, pods, status_of, with_condition
-from ballast.decide.trouble import Trouble
 
 HELD = (
     ConditionType.ADMITTED,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ballast.api.jobenergy import Objective
-from ballast.decide.known_limits import Known, Trust
+from ballast.decide.model.known_limits import Known, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Wishes:
         left_seconds: How long it is expected to run on, at the limit that was found; None if nobody knows: then it is
             taken to be half way.
         lost_seconds: What visits have cost so far beyond the allowed slowdown, without the one under way: see
-            `ballast.decide.exploring.lost_seconds`.
+            `ballast.decide.points.exploring.lost_seconds`.
         now_watts: The limit of its GPUs now; None while it is not known.
         exploration: None if nothing may be tried out.
         caution: How sure a choice must be.

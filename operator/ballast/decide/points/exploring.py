@@ -2,9 +2,10 @@
 
 The next one down from the best, step by step, until two in a row are clearly too slow or take clearly more joules:
 slowdown only grows on the way down, and joules fall and then rise, so that what lies below is no better. Where joules
-rise, the one above the best is looked at, too. The energy model says where to begin (`ballast.decide.choosing`), not
-where to end: it knows least of a workload that is unlike all others, and a visit costs little. The Zeus paper (NSDI
-2023) visits all limits at the start of each job; here most of those that cost time are left out.
+rise, the one above the best is looked at, too. The energy model says where to begin
+(`ballast.decide.points.choosing`), not where to end: it knows least of a workload that is unlike all others, and a
+visit costs little. The Zeus paper (NSDI 2023) visits all limits at the start of each job; here most of those that cost
+time are left out.
 
 What must hold: what all visits together cost beyond what the job allows stays within a stated share of its time,
 whatever the model says; visits end. How slow an unknown limit may be follows from the next higher one that was measured
@@ -20,8 +21,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ballast.decide.known_limits import Known, whole
-from ballast.decide.wishes import Exploration, Wishes
+from ballast.decide.model.known_limits import Known, whole
+from ballast.decide.points.wishes import Exploration, Wishes
 
 STEEPEST = 3.0
 """Work per second falls with no higher power of the limit, from one limit to a lower one. Of all 626 pairs of

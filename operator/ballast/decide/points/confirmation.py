@@ -14,9 +14,9 @@ from ballast.api.conditions import Condition, ConditionType, Reason, find_condit
 from ballast.api.jobstatus import PodPlacement
 from ballast.api.quantities import FREQUENCY, POWER
 from ballast.decide.actions import Note, Transition, WriteStatus
-from ballast.decide.auto_point import is_auto, obstacle
 from ballast.decide.gpu_asks import Ask, HeldGpu
 from ballast.decide.operating_point import asks
+from ballast.decide.points.auto_point import is_auto, obstacle
 from ballast.decide.snapshot import Job
 from ballast.decide.telling import moment, status_of
 

@@ -25,11 +25,11 @@ from ballast.api.jobstatus import MAX_ATTEMPTS, MAX_SETTLING, Attempt, AttemptEn
 from ballast.api.quantities import ENERGY
 from ballast.api.source import Component, Source
 from ballast.decide.actions import ReleasePod, Transition, WriteStatus
+from ballast.decide.life.trouble import answers, is_gone
+from ballast.decide.points.savings import Saving, saving
 from ballast.decide.policy import Policy
-from ballast.decide.savings import Saving, saving
 from ballast.decide.snapshot import Context, Job, Pod
 from ballast.decide.telemetry import Telemetry
-from ballast.decide.trouble import answers, is_gone
 
 MAX_AHEAD_SECONDS = 60.0
 """How far a node's clock may be ahead of the operator's: what ended later than that has ended now."""

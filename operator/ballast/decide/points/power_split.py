@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ballast.api.quantities import POWER
-from ballast.decide.prediction import Curve
+from ballast.decide.model.prediction import Curve
 
 STEP_WATTS = 5
 """At this distance curves are sampled; between two samples they are taken as straight."""

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 
 from ballast.api.energyprofile import MeasuredPoint
 from ballast.api.operatingpoint import MAX_GPU_HERTZ, MAX_GPU_WATTS
-from ballast.decide.known_limits import Trust, stale, whole
 from ballast.decide.measurement import Measurement
-from ballast.decide.prediction import GpuRange, Sample
+from ballast.decide.model.known_limits import Trust, stale, whole
+from ballast.decide.model.prediction import GpuRange, Sample
 from ballast.decide.telling import moment
 from ballast.decide.training_progress import MAX_TIME
 

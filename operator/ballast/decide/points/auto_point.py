@@ -1,9 +1,9 @@
 """The operating point of a job whose mode is `Auto`: what it wishes, what is known of it, and what follows.
 
-Pure. The choice itself is `ballast.decide.choosing`'s, by the energy model and what profiles say of the workload; this
-gathers what it needs and keeps the record in the job's status, from which an operator that restarts goes on. What must
-hold: without fresh figures nothing changes (G6); a job that cannot be controlled alone stays as it was found and says
-so; the same picture gives the same choice, and once that is written no other one.
+Pure. The choice itself is `ballast.decide.points.choosing`'s, by the energy model and what profiles say of the
+workload; this gathers what it needs and keeps the record in the job's status, from which an operator that restarts
+goes on. What must hold: without fresh figures nothing changes (G6); a job that cannot be controlled alone stays as it
+was found and says so; the same picture gives the same choice, and once that is written no other one.
 
 A choice is made anew where there is something new to make it from: measurements of the workload, by this job or by one
 with the same key, or another spec; where a deadline would be missed; where a visit has lasted for long; and where time
@@ -25,22 +25,22 @@ from ballast.api.energyprofile import EnergyProfile, MeasuredPoint
 from ballast.api.jobenergy import OperatingPointMode
 from ballast.api.jobstatus import MAX_WHY, ChosenPoint, Phase
 from ballast.decide.actions import Note
-from ballast.decide.choosing import candidate_limits, choose
 from ballast.decide.energy_model import HierarchicalModel
-from ballast.decide.exploring import lost_seconds
 from ballast.decide.freshness import freshness
-from ballast.decide.known_limits import Trust, known_limits, pooled, whole
+from ballast.decide.learning.profile_points import agree, comparable, samples_of
 from ballast.decide.measurement import Learned
+from ballast.decide.model.known_limits import Trust, known_limits, pooled, whole
+from ballast.decide.model.prediction import Curve, GpuRange, Sample
 from ballast.decide.noticing import is_elsewhere, usable
 from ballast.decide.operating_point import asks
+from ballast.decide.points.choosing import candidate_limits, choose
+from ballast.decide.points.exploring import lost_seconds
+from ballast.decide.points.slowdown import model_cost
+from ballast.decide.points.time_left import is_late, seconds_left, slowdown_left
+from ballast.decide.points.wishes import Exploration, Wishes
 from ballast.decide.policy import Policy
-from ballast.decide.prediction import Curve, GpuRange, Sample
-from ballast.decide.profile_points import agree, comparable, samples_of
-from ballast.decide.slowdown import model_cost
 from ballast.decide.snapshot import Context, Job
 from ballast.decide.telling import moment, status_of
-from ballast.decide.time_left import is_late, seconds_left, slowdown_left
-from ballast.decide.wishes import Exploration, Wishes
 
 LONG_VISIT_READINGS: Final = 10
 """Of so many readings' length a visit is long: then it is asked whether the job can still be measured."""

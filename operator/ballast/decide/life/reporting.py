@@ -14,7 +14,6 @@ from typing import Final
 from ballast.api.conditions import Condition
 from ballast.api.jobstatus import EnergyStatus, Phase, ProgressStatus, TrainingJobStatus
 from ballast.api.quantities import format_energy
-from ballast.decide.accounting import total_joules
 from ballast.decide.actions import Transition, WriteStatus
 from ballast.decide.freshness import (
     Freshness,
@@ -24,8 +23,9 @@ from ballast.decide.freshness import (
     with_freshness,
     without_freshness,
 )
+from ballast.decide.life.accounting import total_joules
 from ballast.decide.noticing import is_elsewhere, significant, usable
-from ballast.decide.savings import Saving, is_saving_news, saving, steps_by_then
+from ballast.decide.points.savings import Saving, is_saving_news, saving, steps_by_then
 from ballast.decide.snapshot import Context, Job
 from ballast.decide.telemetry import Telemetry
 from ballast.decide.telling import status_of

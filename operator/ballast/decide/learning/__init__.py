@@ -1,0 +1,1 @@
+"""What running jobs did is entered into the energy profiles of their namespaces."""
