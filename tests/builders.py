@@ -19,27 +19,28 @@ from ballast.api.conditions import ConditionType, Reason, set_condition
 from ballast.api.exporter import CONTAINER
 from ballast.api.finalreading import FINALIZER
 from ballast.api.jobstatus import Attempt, Outcome, Phase, PodPlacement, TrainingJobStatus
-from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX, GPU_PRODUCT_LABEL, JOB_UID_LABEL
+from ballast.api.labels import (
+    ATTEMPT_LABEL,
+    COMPLETION_INDEX,
+    EMPTY,
+    EMPTY_CONDITION,
+    GPU_PRODUCT_LABEL,
+    JOB_UID_LABEL,
+)
 from ballast.api.podtemplate import PLACEMENT_GATE
 from ballast.api.trainingjob import TrainingJob
+from ballast.decide.fair_share import fair_shares
+from ballast.decide.gang_request import GangRequest
 from ballast.decide.gpu_asks import HeldGpu
 from ballast.decide.gpu_models import gpu_model
+from ballast.decide.node import Node, Taint
 from ballast.decide.policy import Policy
+from ballast.decide.precedence import precedence
 from ballast.decide.resources import CPU, GPU, PODS
-from ballast.decide.snapshot import (
-    Ahead,
-    Context,
-    GangRequest,
-    Job,
-    Lane,
-    Node,
-    Pod,
-    Refusal,
-    Snapshot,
-    Taint,
-    Workload,
-)
+from ballast.decide.snapshot import Ahead, Context, Job, Lane, Pod, Refusal, Snapshot, Workload
+from ballast.decide.vacancies import NO_MARK, Mark
 from ballast.observe import parsing
+from ballast.observe.checkpoints import keeps_checkpoints
 
 JsonObject = dict[str, Any]
 
@@ -89,6 +90,7 @@ class NodeBuilder:
     taken: tuple[tuple[str, int], ...] = ()
     uid: str = ""
     version: int = 1
+    mark: Mark = NO_MARK
 
     def with_gpus(self, model: str, count: int) -> NodeBuilder:
         """With `count` GPUs of a model of the table, or of any other product name."""
@@ -131,6 +133,14 @@ class NodeBuilder:
         """With another UID: another node of the same name."""
         return replace(self, uid=uid)
 
+    def marked_empty(self, since: float) -> NodeBuilder:
+        """Marked as empty since so many seconds after `NOW`."""
+        return replace(self, mark=Mark(labelled=True, empty=True, since=NOW + since))
+
+    def marked_in_use(self, since: float = 0) -> NodeBuilder:
+        """Whose condition says that it is not empty."""
+        return replace(self, mark=Mark(labelled=False, empty=False, since=NOW + since))
+
     def manifest(self) -> JsonObject:
         """Return the node as the API server has it."""
         allocatable = {CPU: f"{round(self.cpus * 1000)}m", "memory": f"{self.memory_gib}Gi", PODS: str(self.pods)}
@@ -141,20 +151,21 @@ class NodeBuilder:
             spec["unschedulable"] = True
         if self.taints:
             spec["taints"] = [{"key": t.key, "value": t.value, "effect": t.effect} for t in self.taints]
+        conditions = [{"type": "Ready", "status": "True" if self.ready else "Unknown"}]
+        if self.mark.since is not None:
+            since = rfc3339(at(self.mark.since - NOW))
+            conditions.append({"type": EMPTY_CONDITION, "status": str(self.mark.empty), "lastTransitionTime": since})
         return {
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {
                 "name": self.name,
-                "uid": self.uid or f"uid-of-node-{self.name}",
+                "uid": self._uid,
                 "resourceVersion": str(self.version),
-                "labels": self._labels(),
+                "labels": {**self._labels(), **({EMPTY: "true"} if self.mark.labelled else {})},
             },
             "spec": spec,
-            "status": {
-                "allocatable": allocatable,
-                "conditions": [{"type": "Ready", "status": "True" if self.ready else "Unknown"}],
-            },
+            "status": {"allocatable": allocatable, "conditions": conditions},
         }
 
     def build(self) -> Node:
@@ -172,7 +183,13 @@ class NodeBuilder:
             gpu_model=gpu_model(self.product) if self.product is not None and self.gpus else None,
             allocatable=allocatable,
             free={name: amount - taken.get(name, 0) for name, amount in allocatable.items()},
+            uid=self._uid,
+            mark=self.mark,
         )
+
+    @property
+    def _uid(self) -> str:
+        return self.uid or f"uid-of-node-{self.name}"
 
     def _labels(self) -> dict[str, str]:
         labels = dict(self.labels)
@@ -214,6 +231,7 @@ class JobBuilder:
     ungating: frozenset[str] = frozenset()
     removing: frozenset[str] = frozenset()
     rank: int = 0
+    priority: int = 0
     place: Ahead | None = None
     deleted: bool = False
     held_gpus: Mapping[str, tuple[HeldGpu, ...]] = field(default_factory=dict)
@@ -250,13 +268,32 @@ class JobBuilder:
         """With a PriorityClass below which there are `rank` others."""
         return replace(self.with_pod_spec(priorityClassName=name), rank=rank)
 
+    def valued(self, priority: int) -> JobBuilder:
+        """Of a PriorityClass with that value, which gives no head start in the queue."""
+        return replace(self.with_pod_spec(priorityClassName=f"class-{priority}".replace("--", "-")), priority=priority)
+
+    def keeping_checkpoints(self) -> JobBuilder:
+        """Whose trainer saves to a volume that outlives its pods."""
+        mounts = [{"name": "checkpoints", "mountPath": "/checkpoints"}]
+        volumes = [{"name": "checkpoints", "persistentVolumeClaim": {"claimName": "checkpoints"}}]
+        saving = self.with_env(BALLAST_CHECKPOINT_DIR="/checkpoints").with_pod_spec(volumes=volumes)
+        return replace(saving, trainer={**saving.trainer, "volumeMounts": mounts})
+
     def minimizing(self, objective: str) -> JobBuilder:
         """With an objective of placement."""
         return replace(self, energy={**self.energy, "objective": objective})
 
+    def due_in(self, seconds: float) -> JobBuilder:
+        """With a deadline so many seconds after `NOW`."""
+        return replace(self, energy={**self.energy, "deadline": rfc3339(at(seconds))})
+
     def at_point(self, **operating_point: Any) -> JobBuilder:
         """With an operating point, as manifests spell it."""
         return replace(self, energy={**self.energy, "operatingPoint": operating_point})
+
+    def expecting(self, duration: str) -> JobBuilder:
+        """Of which its user says how long it takes."""
+        return replace(self, energy={**self.energy, "expectedDuration": duration})
 
     def slowed_by_at_most(self, percent: int) -> JobBuilder:
         """With a limit on the slowdown."""
@@ -432,9 +469,9 @@ class JobBuilder:
         """Of which this is known: `agents_words`, `metered_nodes`, `telemetry` and the like, as in `Job`."""
         return replace(self, heard={**self.heard, **heard})
 
-    def at_place(self, jobs: int, gpus: int) -> JobBuilder:
-        """At a place in the queue, with so many GPUs asked for up to and with it."""
-        return replace(self, place=Ahead(jobs, gpus))
+    def at_place(self, jobs: int, gpus: int, put_back: int = 0) -> JobBuilder:
+        """At a place in the queue, with so many GPUs asked for up to and with it; put back by so many seconds."""
+        return replace(self, place=Ahead(jobs, gpus, put_back))
 
     def being_ungated(self, *pod_uids: str) -> JobBuilder:
         """For some of whose pods the patch is in flight."""
@@ -487,7 +524,7 @@ class JobBuilder:
             job=training_job,
             uid=self._uid,
             queued_at=NOW + self.created,
-            precedence=NOW + self.created - self.rank * Policy().aging_seconds,
+            precedence=precedence(training_job, NOW + self.created, self.rank, Policy()),
             gang=gang,
             problem=problem,
             workloads=self.workloads,
@@ -499,6 +536,8 @@ class JobBuilder:
             removing=self.removing,
             ahead=self.place,
             held_gpus=self.held_gpus,
+            priority=self.priority,
+            keeps_checkpoints=keeps_checkpoints(training_job),
             **self.heard,
         )
 
@@ -717,13 +756,29 @@ def snapshot(
     max_actions: int = 256,
     now: float = NOW,
     policy: Policy | None = None,
+    used: Mapping[str, int] | None = None,
+    running: Iterable[JobBuilder] = (),
 ) -> Snapshot:
-    """Return a snapshot in which every waiting job stands in its lane and is reviewed."""
+    """Return a snapshot in which every waiting job stands in its lane and is reviewed.
+
+    Args:
+        nodes: The cluster.
+        waiting: The queue.
+        running: Jobs that hold something, of which any may be stopped for another.
+        changed: Jobs to go on with.
+        refused: What did not fit before.
+        max_actions: The room for actions, of each sort.
+        now: Seconds since the epoch.
+        policy: The admin's choices; the defaults if None.
+        used: GPUs that the jobs of a namespace hold.
+    """
+    policy = policy or Policy()
+    cluster = tuple(sorted((builder.build() for builder in nodes), key=lambda n: n.name))
     jobs = [builder.build() for builder in waiting]
     by_gang = sorted((j for j in jobs if j.gang is not None), key=lambda j: (repr(j.gang), j.order))
     return Snapshot(
         now=now,
-        nodes=tuple(sorted((builder.build() for builder in nodes), key=lambda n: n.name)),
+        nodes=cluster,
         lanes=tuple(
             Lane(gang, tuple(members)) for gang, members in groupby(by_gang, key=lambda j: j.gang) if gang is not None
         ),
@@ -732,7 +787,14 @@ def snapshot(
         refused=refused or {},
         max_actions=max_actions,
         max_explanations=max_actions,
-        policy=policy or Policy(),
+        policy=policy,
+        shares=fair_shares(
+            used or {},
+            {job.gang.payer for job in jobs if job.gang is not None and job.gang.payer},
+            sum(node.allocatable.get(GPU, 0) for node in cluster),
+            policy,
+        ),
+        running=tuple(builder.build() for builder in running),
     )
 
 

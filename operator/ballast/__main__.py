@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ballast.cli import explain
 from ballast.simulate import command as simulate
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         "--timeout-seconds", type=_seconds, default=120.0, metavar="N", help="how long to wait for agents (default 120)"
     )
     uninstall.set_defaults(run=_uninstall)
+    explain.add_parser(commands)
     simulate.add_parser(commands)
     return parser
 

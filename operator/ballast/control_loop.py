@@ -84,7 +84,7 @@ class ControlLoop:
         with self._metrics.cycle_seconds.time():
             snapshot = self._state.snapshot(self._clock(), room, self._executor.room_for_explanations)
             decision = await asyncio.to_thread(decide, snapshot)
-            self._state.remember(decision.refused, decision.held_for)
+            self._state.remember(decision.refused, decision.held_for, decision.held)
             for action in decision.actions:
                 self._state.assume(action)
                 self._executor.submit(action)

@@ -12,18 +12,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
 import aiohttp
-from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient, ApiException, Configuration
-from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
+from kubernetes.aio.client import ApiClient, ApiException
 from kubernetes.aio.dynamic import DynamicClient
 
-from ballast.errors import BallastError, NotLeading, RetryableError, UserError
+from ballast import kubeconfig
+from ballast.errors import BallastError, NotLeading, RetryableError
 
 USER_AGENT = "ballast-operator"
 FIELD_MANAGER = "ballast"
@@ -107,8 +104,10 @@ class KubeClient:
         *,
         user_agent: str = USER_AGENT,
         field_manager: str = FIELD_MANAGER,
+        file: str | None = None,
+        context: str | None = None,
     ) -> Self:
-        """Connect as the pod's service account, or else by the kubeconfig.
+        """Connect as the pod's service account, or else by the kubeconfig; by the kubeconfig if one is named.
 
         Args:
             requests_per_second: see the class.
@@ -117,23 +116,13 @@ class KubeClient:
             identity: of this process; tells its requests from another replica's in the API server's audit log.
             user_agent: the process's name there.
             field_manager: see the class.
+            file: the kubeconfig; None for the one that `KUBECONFIG` names, or `~/.kube/config`.
+            context: of the kubeconfig; None for its current one.
 
         Raises:
             UserError: there is no service account and no usable kubeconfig.
         """
-        configuration = Configuration()
-        try:
-            if in_cluster():
-                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            else:
-                file = os.environ.get("KUBECONFIG")  # the package reads it only once, when it is imported
-                await config.load_kube_config(file, client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except config.ConfigException as error:
-            where = os.environ.get("KUBECONFIG", "~/.kube/config")
-            raise UserError(
-                f"no cluster to connect to: this is no pod with a service account, and KUBECONFIG ({where}) cannot be "
-                f"used: {error}; set KUBECONFIG to a kubeconfig that kubectl works with"
-            ) from error
+        configuration = await kubeconfig.configuration(file, context)
         # Else a thread looks for a netrc and for proxies before each request; kopf does not look for them either.
         configuration.client_session_kwargs = {"trust_env": False}
         client = ApiClient(configuration)
@@ -173,6 +162,10 @@ class KubeClient:
     async def json_patch(self, path: str, operations: list[JsonObject]) -> JsonObject:
         """Apply a JSON patch; a failed `test` operation raises `ApiRefused`."""
         return await self._request("PATCH", path, operations, content_type="application/json-patch+json")
+
+    async def merge(self, path: str, body: Mapping[str, Any]) -> JsonObject:
+        """Apply a strategic merge patch, which changes single entries of lists; Kubernetes' own kinds know how."""
+        return await self._request("PATCH", path, body, content_type="application/strategic-merge-patch+json")
 
     async def create(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> JsonObject:
         """Create an object in the collection at `path`; with `dry_run` only be told what would come of it."""
@@ -358,11 +351,6 @@ async def _lines(stream: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
             if line:
                 yield bytes(line)
         pending = rest
-
-
-def in_cluster() -> bool:
-    """Return whether this process runs in a pod with a service account."""
-    return Path(SERVICE_TOKEN_FILENAME).exists()
 
 
 class RateLimiter:

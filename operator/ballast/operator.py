@@ -116,6 +116,9 @@ def _policy(settings: OperatorSettings) -> Policy:
         retry_seconds=settings.retry_seconds,
         retry_max_seconds=settings.retry_max_seconds,
         aging_seconds=settings.aging_seconds,
+        deadline_head_start_seconds=settings.deadline_head_start_seconds,
+        share_seconds=settings.share_seconds,
+        weights=settings.queue_weights,
         patience_seconds=settings.patience_seconds,
         agents=settings.agents,
         free_gpus=FreeGpus(settings.free_gpus),
@@ -124,6 +127,9 @@ def _policy(settings: OperatorSettings) -> Policy:
         lost_reading_seconds=settings.lost_reading_seconds,
         reading_seconds=settings.reading_seconds,
         telemetry_seconds=settings.telemetry_seconds,
+        mark_empty_nodes=settings.empty_nodes_mark,
+        empty_node_seconds=settings.empty_node_seconds,
+        empty_nodes_go=settings.empty_nodes_removed,
     )
 
 

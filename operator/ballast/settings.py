@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 NAMESPACE_OUTSIDE = "ballast-system"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$"
+MOST_WEIGHT = 1000.0
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 
 
@@ -67,6 +69,19 @@ class OperatorSettings(BaseSettings):
     aging_seconds: float = Field(
         default=3600.0, gt=0, description="Waiting this much longer outweighs one priority class."
     )
+    deadline_head_start_seconds: float = Field(
+        default=21_600.0, ge=0, description="The largest head start in the queue that a deadline gives, in seconds."
+    )
+    share_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        description="Jobs of a namespace that uses twice its fair share count as queued so much later; 0: no fair"
+        " share.",
+    )
+    queue_weights: dict[str, float] = Field(
+        default={},
+        description='Weights of namespaces for their fair share, as JSON: {"team-a": 2}; 1 for each that is not named.',
+    )
     patience_seconds: float = Field(
         default=600.0, gt=0, description="After waiting this long the first of the queue gets nodes held for it."
     )
@@ -79,6 +94,17 @@ class OperatorSettings(BaseSettings):
     free_gpus: Literal["Leave", "Park"] = Field(
         default="Leave",
         description="What agents do with GPUs that no pod holds: Leave, or Park them at their lowest clocks.",
+    )
+    empty_nodes_mark: bool = Field(
+        default=True, description="Whether nodes whose GPUs nothing asks for get the label ballast.dev/empty."
+    )
+    empty_node_seconds: float = Field(
+        default=60.0, ge=0, le=86400, description="How long a node has been empty when it gets that label."
+    )
+    empty_nodes_removed: bool = Field(
+        default=False,
+        description="Whether somebody removes nodes with that label, or switches them off: then a node that is woken"
+        " for a job counts with its idle power.",
     )
     exporter_image: str = Field(
         default="",
@@ -133,6 +159,22 @@ class OperatorSettings(BaseSettings):
     certificate_days: int = Field(default=90, ge=1, description="Validity of the webhook's certificate, in days.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
     log_format: Literal["json", "text"] = Field(default="json", description="json for machines, text for people.")
+
+    @field_validator("queue_weights")
+    @classmethod
+    def _weights(cls, weights: dict[str, float]) -> dict[str, float]:
+        for namespace, weight in weights.items():
+            if not re.fullmatch(DNS_LABEL, namespace):
+                raise ValueError(
+                    f"{namespace!r} is not the name of a namespace: write small letters, digits and '-' (kubectl get "
+                    "namespaces lists them)"
+                )
+            if not 0 < weight <= MOST_WEIGHT:  # false of NaN, too
+                raise ValueError(
+                    f"the weight of {namespace} is {weight:g}: give one above 0 and at most {MOST_WEIGHT:g}, or leave "
+                    f"{namespace} out for a weight of 1"
+                )
+        return weights
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

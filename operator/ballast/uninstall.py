@@ -1,11 +1,11 @@
 """`ballast uninstall`: before Ballast goes, every GPU is as it was found, and so is the cluster.
 
 Agents put everything back by themselves when their pods are told to end. This sees to it while somebody still watches:
-it stops the operator, lets the pods go that it kept for its ledger, asks nothing of any node any more, waits until each
-agent confirms that, and then removes what the installer does not know of. What must hold: nothing is removed before
-every node that can be reached has confirmed; no pod, and so no namespace, waits for an operator that is not there any
-more; after a failure the same call goes on where it stopped. What users made stays, and so do EnergyProfiles, which
-the operator made: they are data that were measured, and are not to be had again for nothing.
+it stops the operator, lets the pods go that it kept for its ledger, takes its marks off empty nodes, asks nothing of
+any node any more, waits until each agent confirms that, and then removes what the installer does not know of. What must
+hold: nothing is removed before every node that can be reached has confirmed; no pod, and so no namespace, waits for an
+operator that is not there any more; after a failure the same call goes on where it stopped. What users made stays, and
+so do EnergyProfiles, which the operator made: they are data that were measured and cannot be had again for nothing.
 
 It goes round and round in one step that can be repeated, because an operator that is ending may still write, and an API
 server may be away. A node that is gone or cannot be reached is not waited for: its agent restores when its pod ends,
@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Literal, Protocol
 
-from ballast.act.manifests import release_patch
+from ballast.act.manifests import node_mark, release_patch
 from ballast.api import nodepower
 from ballast.api.base import API_VERSION
 from ballast.api.finalreading import FINALIZER
-from ballast.api.labels import JOB_UID_LABEL
+from ballast.api.labels import EMPTY, EMPTY_CONDITION, JOB_UID_LABEL
 from ballast.api.nodepower import FreeGpus
+from ballast.decide.actions import MarkNode
 from ballast.errors import RetryableError
 from ballast.kube import ApiRefused, JsonObject
 
@@ -56,6 +57,10 @@ class Api(Protocol):
 
     async def json_patch(self, path: str, operations: list[JsonObject]) -> JsonObject:
         """Apply a JSON patch."""
+        ...
+
+    async def merge(self, path: str, body: JsonObject) -> JsonObject:
+        """Apply a strategic merge patch."""
         ...
 
     async def delete(
@@ -111,14 +116,16 @@ async def uninstall(kube: Api, namespace: str, timeout_seconds: float) -> int:
 async def _remaining(kube: Api, namespace: str) -> list[str]:
     """Ask for all that is still to be done; return in words what is not done yet."""
     await _stop_operator(kube, namespace)
-    lost = {node["metadata"]["name"]: _is_lost(node) async for node in _objects(kube, NODES)}
+    nodes = [node async for node in _objects(kube, NODES)]
+    lost = {node["metadata"]["name"]: _is_lost(node) for node in nodes}
     remaining = [
         f"pod {pod['metadata']['name']} of the operator still runs"
         async for pod in _objects(kube, f"/api/v1/namespaces/{namespace}/pods", OPERATOR_PODS)
         if not _has_ended(pod) and not lost.get(pod["spec"].get("nodeName") or "", False)
     ]
-    if not remaining:  # else the operator might want to enter what they used
+    if not remaining:  # else the operator might want to enter what they used, and mark the nodes again
         remaining += await _release_pods(kube)
+        await _unmark(kube, nodes)
     async for found in _objects(kube, NODE_POWERS):
         name = found["metadata"]["name"]
         node_power = await _ask_for_nothing(kube, found) if _asks(found) else found
@@ -154,6 +161,19 @@ async def _release_pods(kube: Api) -> list[str]:
             elif error.status != 404:
                 raise
     return remaining
+
+
+async def _unmark(kube: Api, nodes: Iterable[JsonObject]) -> None:
+    """Take label and condition off nodes: nobody would any more when they are not empty."""
+    for node in nodes:
+        metadata, conditions = node["metadata"], (node.get("status") or {}).get("conditions") or ()
+        if EMPTY in (metadata.get("labels") or {}) or any(each["type"] == EMPTY_CONDITION for each in conditions):
+            name = metadata["name"]
+            try:
+                await kube.merge(f"{NODES}/{name}/status", node_mark(MarkNode(name, metadata["uid"])))
+            except ApiRefused as error:
+                if error.status not in {404, 409}:  # gone, or another one has taken the name
+                    raise
 
 
 async def _ask_for_nothing(kube: Api, node_power: JsonObject) -> JsonObject | None:

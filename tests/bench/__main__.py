@@ -7,7 +7,14 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from tests.bench import energy_bench, metering_bench, operating_point_bench, operator_bench, readings_bench
+from tests.bench import (
+    energy_bench,
+    metering_bench,
+    operating_point_bench,
+    operator_bench,
+    placement_bench,
+    readings_bench,
+)
 from tests.bench.measurement import Measurement, commit_of
 from tests.bench.operator_bench import PARTS, Size
 from tests.e2e.operator_process import REPOSITORY
@@ -15,6 +22,10 @@ from tests.e2e.operator_process import REPOSITORY
 
 def _of_readings(part: Callable[[int], Iterable[Measurement]]) -> Callable[[Size], Iterable[Measurement]]:
     return lambda size: part(size.runs or readings_bench.RUNS)
+
+
+def _alone(part: Callable[[Size], Measurement]) -> Callable[[Size], Iterable[Measurement]]:
+    return lambda size: [part(size)]
 
 
 BENCHES: dict[str, Callable[[Size], Iterable[Measurement]]] = {
@@ -25,6 +36,8 @@ BENCHES: dict[str, Callable[[Size], Iterable[Measurement]]] = {
     "readings": lambda size: readings_bench.measure(size.runs or readings_bench.RUNS),
     **{name: _of_readings(part) for name, part in readings_bench.PARTS.items()},
     "energy": lambda size: energy_bench.measure(size.runs, size.keep),
+    "placement": placement_bench.measure,
+    **{name: _alone(part) for name, part in placement_bench.PARTS.items()},
 }
 EXPLAINED = "\n".join(
     str(text)
@@ -34,6 +47,7 @@ EXPLAINED = "\n".join(
         operating_point_bench.__doc__,
         readings_bench.EXPLAINED,
         energy_bench.__doc__,
+        placement_bench.EXPLAINED,
     )
 )
 
@@ -54,7 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"runs (default {operator_bench.RUNS}, of admissions {operator_bench.RUNS_OF_ADMISSIONS})",
     )
     parser.add_argument(
-        "--jobs", type=int, default=Size.jobs, metavar="N", help="queued TrainingJobs of queue (default %(default)s)"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help=f"queued TrainingJobs of queue (default {operator_bench.JOBS}), simulated ones of placement"
+        f" (default {placement_bench.SIMULATED_JOBS})",
     )
     parser.add_argument(
         "--nodes", type=int, default=Size.nodes, metavar="N", help="simulated nodes of queue (default %(default)s)"
@@ -74,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no benchmark {', '.join(unknown)}; there is {', '.join(BENCHES)}")
     if words.runs is not None and words.runs < 1:
         parser.error(f"--runs is {words.runs}: give at least 1")
+    if words.jobs is not None and words.jobs < 2:
+        parser.error(f"--jobs is {words.jobs}: give at least 2")
     if not 0 < words.scale <= 1:
         parser.error(f"--scale is {words.scale:g}: give a share above 0, at most 1")
     commit = commit_of(REPOSITORY)

@@ -25,21 +25,21 @@ class Size:
 
     Attributes:
         runs: of each part; None for what is usual.
-        jobs: that wait in `queue`.
+        jobs: that wait in `queue`, or that `placement` simulates; None for as many as are usual.
         nodes: of `queue`.
         scale: of the jobs in `admissions` and `placements`; only 1 gives official figures.
         keep: a folder for the raw results of `energy`; None to keep none.
     """
 
     runs: int | None = None
-    jobs: int = JOBS
+    jobs: int | None = None
     nodes: int = NODES
     scale: float = 1.0
     keep: Path | None = None
 
 
 PARTS: Mapping[str, Callable[[Size], list[Measurement]]] = {
-    "queue": lambda size: queue_bench.measure(size.runs or RUNS, size.jobs, size.nodes),
+    "queue": lambda size: queue_bench.measure(size.runs or RUNS, size.jobs or JOBS, size.nodes),
     "admissions": lambda size: admissions_bench.measure(size.runs or RUNS_OF_ADMISSIONS, size.scale),
     "placements": lambda size: placements_bench.measure(size.runs or RUNS, size.scale),
 }

@@ -16,7 +16,7 @@ from tests.cluster.errors import ClusterError
 from tests.demo import sites
 from tests.demo.errors import DemoError
 from tests.demo.fleet import NAMESPACE
-from tests.demo.run import run
+from tests.demo.run import COMPARED_NAMESPACE, run
 from tests.demo.sites import Site
 from tests.demo.stages import Stages, console
 
@@ -27,8 +27,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.demo",
         description="Ballast at work: a cluster, the operator in it, real training on a real node, the same under a"
-        " power limit on simulated GPUs, and twenty GPU jobs on simulated nodes. Ends with 0 only if all went as it"
-        " should.",
+        " power limit on simulated GPUs, twenty GPU jobs on simulated nodes, and ten jobs with Ballast and without."
+        " Ends with 0 only if all went as it should.",
     )
     parser.add_argument(
         "--kubeconfig",
@@ -141,6 +141,8 @@ def _invite(site: Site, stages: Stages) -> None:
         out.print(f"  kubectl describe tj language-model -n {NAMESPACE}")
     if site.gpus is not None:
         out.print(f"  kubectl describe tj digits-gpu-150w -n {NAMESPACE}; kubectl get np -o wide")
+    if site.compared is not None:
+        out.print(f"  kubectl get tj -n {COMPARED_NAMESPACE} -o wide; kubectl get epr -n {COMPARED_NAMESPACE}")
     if site.real:
         out.print(f"  kubectl logs -n {NAMESPACE} -l ballast.dev/trainingjob=digits-gang --prefix")
     else:

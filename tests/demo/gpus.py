@@ -21,10 +21,9 @@ from tests.demo.kubectl import JsonObject, Kubectl
 from tests.demo.node_powers import Gpu, HeldGpus
 from tests.demo.objects import Asked, Job, Pod
 
-#: Of the simulated boards that the embedded cluster's node has.
-MODEL = "V100"
-#: What an administrator has set on them. It is not their default, so that to reset them is not to restore them.
-FOUND_WATTS = 240.0
+#: What an administrator has set on the simulated boards of the embedded cluster, by GPU model. It is not their default,
+#: so that to reset them is not to restore them.
+FOUND_WATTS = {"V100": 240.0, "A40": 290.0}
 AGENTS_TOLD_SECONDS = 30.0
 RESTORED_SECONDS = 15.0
 SETTLED_SECONDS = 30.0
@@ -55,30 +54,34 @@ class SiteGpus:
 
 
 def simulated(cluster: Cluster, *, agent_build: str) -> SiteGpus:
-    """The simulated boards of the embedded cluster's GPU node.
+    """The simulated boards of the embedded cluster's GPU nodes.
 
     Args:
-        cluster: With a real node that has them.
+        cluster: With a real node that has them for each GPU model.
         agent_build: Tells this build of the agent's image from others.
     """
-    from tests.nvmlsim.boards import V100
-    from tests.nvmlsim.curves import data_folder, measured
+    from tests.nvmlsim.boards import MODELS
+    from tests.nvmlsim.curves import is_measured
 
-    node = cluster.gpu_node(MODEL)
-    for uuid in node.gpus.uuids:
-        if node.gpus.gpu(uuid).power_limit_watts == V100.default_limit_watts:
-            node.gpus.set_power_limit(uuid, FOUND_WATTS)
+    boards = {model: MODELS[model.lower()] for model in FOUND_WATTS}
+    nodes = {model: cluster.gpu_node(model) for model in FOUND_WATTS}
+    for model, node in nodes.items():
+        for uuid in node.gpus.uuids:
+            if node.gpus.gpu(uuid).power_limit_watts == boards[model].default_limit_watts:
+                node.gpus.set_power_limit(uuid, FOUND_WATTS[model])
 
     def limits() -> dict[str, float]:
-        return {uuid: node.gpus.gpu(uuid).power_limit_watts for uuid in node.gpus.uuids}
+        return {uuid: node.gpus.gpu(uuid).power_limit_watts for node in nodes.values() for uuid in node.gpus.uuids}
 
-    known = bool(measured(data_folder(), V100.curves))
-    physics = "replay what Zeus measured on V100s" if known else "follow a fit to what Zeus measured on V100s"
+    known = all(is_measured(board) for board in boards.values())
+    models = " and ".join(f"{model}s" for model in boards)
+    physics = f"replay what Zeus measured on {models}" if known else f"follow a fit to what Zeus measured on {models}"
+    defaults = " and ".join(f"{board.default_limit_watts:.0f} W ({model})" for model, board in boards.items())
     return SiteGpus(
         simulated=True,
-        nodes=(node.name,),
+        nodes=tuple(node.name for node in nodes.values()),
         limits=limits,
-        source=f"read from the boards themselves; their default is {V100.default_limit_watts:.0f} W",
+        source=f"read from the boards themselves; their default is {defaults}",
         note=f"These GPUs are simulated: their watts {physics}, for the CPU time that the trainers took."
         " Nothing here was measured on a GPU.",
         # Trainings of seconds want to be asked more often than those of hours.

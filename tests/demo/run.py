@@ -19,6 +19,11 @@ from rich.text import Text
 from tests.demo import install, live, objects, summary
 from tests.demo.board import Board
 from tests.demo.checks import Outcome, Problem, problems
+from tests.demo.comparison import summary as comparison_summary
+from tests.demo.comparison.arms import compare
+from tests.demo.comparison.boards import MODEL_NAMES
+from tests.demo.comparison.result import Comparison
+from tests.demo.comparison.result import problems as comparison_problems
 from tests.demo.errors import DemoError
 from tests.demo.fleet import NAMESPACE, Workload, total_gpus
 from tests.demo.gpu_checks import gpu_problems
@@ -28,7 +33,10 @@ from tests.demo.kubectl import JsonObject, Kubectl
 from tests.demo.objects import JOB_LABEL, Node, Pod, training_result
 from tests.demo.sites import Site
 from tests.demo.stages import WIDE, Stages
+from tests.nvmlsim.boards import MODELS
+from tests.nvmlsim.curves import is_measured
 
+COMPARED_NAMESPACE = "ballast-comparison"
 HOPELESS_AFTER_SECONDS = 20.0
 FRAME_SECONDS = 0.25
 TOLD_JOBS = 3
@@ -74,9 +82,17 @@ def run(site: Site, stages: Stages, *, timeout_seconds: float) -> int:
             with stages.stage("power", "What the GPUs drew, and whether they are as they were before"):
                 power = watch.end(outcome)
                 wrong += gpu_problems(power, outcome)
+        compared = None
+        if site.compared is not None and not (wrong or ended_early):
+            what = "Ten jobs on simulated V100s and A40s, under kube-scheduler alone and then under Ballast"
+            with stages.stage("comparison", what, estimate_seconds=90):
+                compared = compare(kubectl, site.compared, COMPARED_NAMESPACE, stages.say)
+            wrong += [Problem("", text) for text in comparison_problems(compared)]
         tell(outcome, stages, waited=len(board.waited))
         if watch is not None and power is not None:
             tell_power(power, watch.table(), stages)
+        if compared is not None:
+            tell_comparison(compared, stages)
         stages.out.print(f"Times: {stages.times()}")
         if ended_early:
             stages.out.print(Text(f"✗ {ended_early}", style="bold red"))
@@ -171,6 +187,17 @@ def tell_power(power: GpuPower, node_powers: str, stages: Stages) -> None:
     out.print(Text(power.note, style="yellow" if power.simulated else ""))
     out.print()
     out.print(Text(node_powers, style="dim"))
+    out.print()
+
+
+def tell_comparison(compared: Comparison, stages: Stages) -> None:
+    """What the same jobs took without Ballast and with it."""
+    out = stages.out
+    out.print(Text("Plain kube-scheduler against Ballast, on simulated GPUs of two models", style="bold"))
+    out.print(comparison_summary.table(compared))
+    measured = all(is_measured(MODELS[name.lower()]) for name in MODEL_NAMES)
+    for line in comparison_summary.lines(compared, measured=measured):
+        out.print(line)
     out.print()
 
 

@@ -20,6 +20,7 @@ from tests.cluster.gpu_nodes import node_list
 from tests.cluster.paths import CHECKOUT
 from tests.cluster.platforms import why_no_real_node
 from tests.demo import gpus, objects
+from tests.demo.comparison.boards import MODEL_NAMES, Boards
 from tests.demo.errors import DemoError
 from tests.demo.fleet import DEMO_LABEL, NAMESPACE, gpu_nodes
 from tests.demo.gpus import SiteGpus
@@ -41,6 +42,7 @@ class Site:
         operator_build: Tells this build of the operator's image from others.
         trainer_image: Runs in place of the manifests' own image.
         gpus: GPUs of real nodes whose power can be limited; None where there are none.
+        compared: Simulated boards of two GPU models, for the comparison with kube-scheduler; None where there are none.
         kubeconfig: For programs beside the cluster.
         operator_log: Where an operator beside the cluster logs.
         look_around: The command that makes `kubectl` work on it.
@@ -57,6 +59,7 @@ class Site:
     operator_build: str = ""
     trainer_image: str = ""
     gpus: SiteGpus | None = None
+    compared: Boards | None = None
     look_around: str
     take_down: tuple[str, ...]
     remove: Callable[[], None]
@@ -76,8 +79,8 @@ def embedded(stages: Stages, *, real_node: bool = True) -> Site:
             "images", "Images of operator, agent, exporter and trainer, where they are stale", estimate_seconds=5
         ):
             builds = {image.target: image.reference for image in image_builds.build(IMAGES)}
-    with stages.stage("cluster", f"Cluster {cluster.name}", estimate_seconds=8 if obstacle else 30):
-        cluster.up(real_nodes=0 if obstacle else 1, gpu_nodes=() if obstacle else (gpus.MODEL,))
+    with stages.stage("cluster", f"Cluster {cluster.name}", estimate_seconds=8 if obstacle else 35):
+        cluster.up(real_nodes=0 if obstacle else 1, gpu_nodes=() if obstacle else MODEL_NAMES)
         if not obstacle:
             cluster.load_images(IMAGES)
         cluster.add_gpu_nodes(gpu_nodes())
@@ -92,6 +95,7 @@ def embedded(stages: Stages, *, real_node: bool = True) -> Site:
         simulated=True,
         operator_build=builds.get("operator", ""),
         gpus=gpus.simulated(cluster, agent_build=builds["agent"]) if builds else None,
+        compared=Boards({model: cluster.gpu_node(model) for model in MODEL_NAMES}) if builds else None,
         look_around=f'eval "$({chosen}.venv/bin/python -m tests.cluster env)"',
         take_down=(f"{chosen}make cluster-down",),
         remove=remove_embedded,

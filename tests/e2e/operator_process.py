@@ -57,6 +57,8 @@ class OperatorProcess:
             "BALLAST_LOG_FORMAT": "text",
             "BALLAST_LEASE_SECONDS": str(LEASE_SECONDS),
             "BALLAST_WEBHOOK_PORT": "0",
+            # Nodes fall empty at any moment between tests: those that are about their marks switch them on.
+            "BALLAST_EMPTY_NODES_MARK": "false",
             "BALLAST_FAILPOINT": failpoint,
             **(settings or {}),
         }

@@ -25,7 +25,7 @@ OPERATOR_PODS = "app.kubernetes.io/component=operator"
 #: No node has this label: the rights are the agents' too, but agents run only where a test is about them.
 NOWHERE = "nowhere"
 #: The chart's templates without anything that runs.
-RIGHTS = ("serviceaccount", "rbac", "agent/serviceaccount", "agent/rbac", "agent/policies")
+RIGHTS = ("serviceaccount", "rbac", "agent/serviceaccount", "agent/rbac", "agent/policies", "nodepolicy")
 
 
 class Operators:

@@ -112,6 +112,11 @@ def curve(board: BoardModel, workload: str = "") -> Curve:
     return found
 
 
+def is_measured(board: BoardModel) -> bool:
+    """Return whether measured points of a GPU model are there to be replayed."""
+    return board.curves is not Curves.SYNTHETIC and bool(measured(os.environ.get(DATA_VARIABLE), board.curves))
+
+
 @lru_cache
 def measured(named_folder: str | None, curves: Curves) -> Mapping[str, Curve]:
     """Return the measured curves of a GPU model by workload; empty without the data.

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+from tests.nvmlsim.curves import UnknownWorkload, curve
 from tests.nvmlsim.device_plugin import DevicePlugin, device_ids
 from tests.nvmlsim.layout import (
     CONTAINER_LIBRARY,
@@ -60,6 +61,7 @@ class Daemon:
         self._brake = brake
         self._plugin = plugin
         self._loads: dict[str, list[Load]] = {}
+        self._workloads: dict[tuple[str, str], str] = {}
         self._gpu_of: dict[str, tuple[str, str | None]] = {}
         for uuid in simulator.uuids:
             parts: list[str | None] = [*simulator.mig_uuids(uuid)] or [None]
@@ -73,7 +75,8 @@ class Daemon:
             with suppress(OSError):  # it ends at this moment
                 demand, pids = container.demand(elapsed_seconds), container.group.pids()
                 for uuid, mig in self._parts(container):
-                    loads[uuid].append(Load(container.pod_uid, pids=pids, demand=demand, mig_device=mig))
+                    workload = self._workload(container, uuid)
+                    loads[uuid].append(Load(container.pod_uid, pids, demand, mig, workload))
         for uuid, of_gpu in loads.items():
             self._set_load(uuid, merged(of_gpu))
         self._simulator.advance(elapsed_seconds)
@@ -108,6 +111,19 @@ class Daemon:
             self._plugin.stop()
             self._brake.release(self._containers.scan())
 
+    def _workload(self, container: Container, uuid: str) -> str:
+        """What a container computes; the usual where that was never measured on this GPU model: anybody may say it."""
+        named = container.workload
+        if (uuid, named) not in self._workloads:
+            try:
+                curve(self._simulator.model(uuid), named)
+            except UnknownWorkload as error:
+                _logger.warning("container %s: %s; it counts as the usual workload", container.id, error)
+                self._workloads[uuid, named] = ""
+            else:
+                self._workloads[uuid, named] = named
+        return self._workloads[uuid, named]
+
     def _set_load(self, uuid: str, loads: list[Load]) -> None:
         if self._loads.get(uuid) != loads:  # each is a write to disk
             self._simulator.set_load(uuid, loads)
@@ -136,6 +152,7 @@ def merged(loads: Sequence[Load]) -> list[Load]:
             pids=tuple(pid for load in same for pid in load.pids),
             demand=round(min(1.0, sum(load.demand for load in same)), DEMAND_DIGITS),
             mig_device=mig,
+            workload=next((load.workload for load in same if load.workload), ""),
         )
         for (key, mig), same in by_pod.items()
     ]

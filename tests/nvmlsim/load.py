@@ -2,7 +2,8 @@
 
 A container that holds GPUs is known by `NVIDIA_VISIBLE_DEVICES` in the environment with which its first process began,
 and its use of CPU within its limit stands for its use of the GPU. A board that is slow slows it by its CPU quota. So
-trainers hold no code of the simulation, and nothing here asks the kubelet, as the agent does.
+trainers hold no code of the simulation, and nothing here asks the kubelet, as the agent does. What it computes, and so
+which measured curve its board follows, it may say in `NVMLSIM_WORKLOAD`.
 
 Invariants: the quota that a container was found with is written down before it is changed, and what is not known to be
 ours is taken for found; demand is measured against the quota in force, so that a slowed container that uses all it may
@@ -30,6 +31,7 @@ SPEED_STEP = 0.005
 
 _POD = re.compile(r"pod([0-9a-f-]{32,36})")
 _VARIABLE = b"NVIDIA_VISIBLE_DEVICES="
+_WORKLOAD = b"NVMLSIM_WORKLOAD="
 _DEVICE = re.compile(r"(GPU|MIG)-[0-9a-zA-Z-]+")
 
 
@@ -110,12 +112,14 @@ class Container:
         pod_uid: the UID of its pod.
         devices: UUIDs of the GPUs or MIG devices that it holds.
         group: its control group.
+        workload: what it computes, as it says itself (`curves.curve`); empty where it says nothing.
     """
 
     id: str
     pod_uid: str
     devices: tuple[str, ...]
     group: CpuGroup
+    workload: str = ""
     _readings: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=READINGS))
 
     def demand(self, elapsed_seconds: float) -> float:
@@ -176,7 +180,8 @@ class Containers:
                 if not environment:
                     continue
                 devices = _devices(environment)
-                self._known[path] = Container(path.name, pod_uid, devices, group) if devices else None
+                workload = _value(environment, _WORKLOAD)
+                self._known[path] = Container(path.name, pod_uid, devices, group, workload) if devices else None
                 return
 
     def _groups(self) -> Iterator[tuple[Path, str]]:
@@ -189,11 +194,14 @@ class Containers:
 
 
 def _devices(environment: bytes) -> tuple[str, ...]:
-    for entry in environment.split(b"\0"):
-        if entry.startswith(_VARIABLE):
-            named = entry.removeprefix(_VARIABLE).decode(errors="replace").split(",")
-            return tuple(dict.fromkeys(device for device in named if _DEVICE.fullmatch(device)))
-    return ()
+    named = _value(environment, _VARIABLE).split(",")
+    return tuple(dict.fromkeys(device for device in named if _DEVICE.fullmatch(device)))
+
+
+def _value(environment: bytes, variable: bytes) -> str:
+    """Return what a variable, named with its equals sign, says; nothing where it is not set."""
+    found = (entry.removeprefix(variable) for entry in environment.split(b"\0") if entry.startswith(variable))
+    return next(found, b"").decode(errors="replace")
 
 
 def _folders(folder: Path) -> list[os.DirEntry[str]]:

@@ -27,6 +27,7 @@ from ballast.decide.actions import (
     CreateObjects,
     Expire,
     LabelNode,
+    MarkNode,
     ReleaseOrphan,
     ReleasePod,
     StopAttempt,
@@ -174,6 +175,8 @@ class Executor:
                     answers = await self._write_node_power(action)
                 case LabelNode():
                     answers = await self._label_node(action)
+                case MarkNode():
+                    answers = await self._mark_node(action)
                 case WriteProfile():
                     answers = await self._write_profile(action)
                 case ReleasePod():
@@ -368,6 +371,13 @@ class Executor:
         self._failpoints.passing("after:label")
         return [("Node", answer)]
 
+    async def _mark_node(self, action: MarkNode) -> list[tuple[str, JsonObject]]:
+        """Write label and condition at once, so that they never contradict each other."""
+        self._failpoints.passing("before:mark")
+        answer = await self._kube.merge(paths.node_status(action.node), manifests.node_mark(action))
+        self._failpoints.passing("after:mark")
+        return [("Node", answer)]
+
     async def _delete(
         self, path: str, uid: str, propagation: Literal["Foreground", "Background"], version: str | None = None
     ) -> JsonObject | None:
@@ -394,7 +404,7 @@ def _subject(action: Action) -> str:
     match action:
         case ReleaseOrphan():
             return f"{action.orphan.namespace}/{action.orphan.name}"
-        case WriteNodePower() | LabelNode():
+        case WriteNodePower() | LabelNode() | MarkNode():
             return action.node
         case WriteProfile():
             return f"{action.namespace}/{action.name}"

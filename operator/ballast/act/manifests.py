@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ballast.act.agent_access import AgentAccess
@@ -15,10 +16,18 @@ from ballast.act.exporter_sidecar import ExporterSidecar
 from ballast.api import energyprofile, nodepower
 from ballast.api.base import API_VERSION, ApiModel
 from ballast.api.finalreading import FINALIZER
-from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX, JOB_LABEL, JOB_UID_LABEL
+from ballast.api.labels import (
+    ATTEMPT_LABEL,
+    COMPLETION_INDEX,
+    EMPTY,
+    EMPTY_CONDITION,
+    JOB_LABEL,
+    JOB_UID_LABEL,
+)
 from ballast.api.nodepower import NodePowerSpec
 from ballast.api.podtemplate import PLACEMENT_GATE, TRAINER_CONTAINER
 from ballast.api.trainingjob import Launcher, TrainingJob
+from ballast.decide.actions import MarkNode
 
 JsonObject = dict[str, Any]
 
@@ -241,6 +250,27 @@ def node_power(node: str, node_uid: str, spec: NodePowerSpec) -> JsonObject:
         "metadata": {"name": node, "ownerReferences": [owner]},
         "spec": spec.to_manifest(),
     }
+
+
+def node_mark(action: MarkNode) -> JsonObject:
+    """Return the strategic merge patch of a node's status that marks it; the API server takes labels with it."""
+    condition: JsonObject = {"type": EMPTY_CONDITION, "$patch": "delete"}
+    if action.empty is not None:
+        condition = {
+            "type": EMPTY_CONDITION,
+            "status": str(action.empty),
+            "reason": action.reason,
+            "message": action.message,
+            "lastTransitionTime": _moment(action.since),
+            "lastHeartbeatTime": _moment(action.told_at),
+        }
+    labels = {EMPTY: "true" if action.empty else None}
+    return {"metadata": {"uid": action.node_uid, "labels": labels}, "status": {"conditions": [condition]}}
+
+
+def _moment(seconds: float) -> str:
+    """Return seconds since the epoch as Kubernetes' own kinds have times: in whole seconds."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def energy_profile(namespace: str, name: str, version: str | None, **part: ApiModel) -> JsonObject:

@@ -40,6 +40,11 @@ def node(name: str) -> str:
     return f"{NODES}/{name}"
 
 
+def node_status(name: str) -> str:
+    """The status subresource of a node."""
+    return f"{node(name)}/status"
+
+
 def training_job(namespace: str, name: str) -> str:
     """A TrainingJob."""
     return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}/{name}"

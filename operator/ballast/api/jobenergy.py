@@ -139,6 +139,12 @@ class EnergySpec(ApiModel):
         description="By when the work is to be done. Energy is saved only as far as that leaves time; a job that"
         " can't make it says so and runs as fast as it can. It is not stopped: see activeDeadlineSeconds.",
     )
+    expected_duration: Seconds | None = Field(
+        default=None,
+        description="How long the work takes on the fastest eligible GPU model at its default power limit, as far as"
+        " you know, as in 6h. Then Ballast can tell whether waiting for a GPU that takes fewer joules pays, and by when"
+        " a job with a deadline must start. Absent: it is taken for a long one.",
+    )
     limit: Joules | None = Field(
         default=None,
         description="Energy that the whole job, all attempts together, may use at most, as in 12kWh. It is a hard"
@@ -156,4 +162,4 @@ class EnergySpec(ApiModel):
         default=ShiftSpec(), description="How far the start may move towards cleaner or cheaper power."
     )
 
-    rules: ClassVar[tuple[Rule, ...]] = (positive("limit"),)
+    rules: ClassVar[tuple[Rule, ...]] = (positive("limit"), positive("expectedDuration"))

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from ballast.api.base import Integer, Number, ObservedModel, Time
 from ballast.api.conditions import MAX_CONDITIONS, Condition
+from ballast.api.decision import MAX_OPTIONS, Decision, LimitOption
 from ballast.api.lists import ATOMIC, Distinct, Keyed
 from ballast.api.nodestatus import Uid
 from ballast.api.operatingpoint import MAX_GPUS_OF_NODE, GpuUuid, GpuWatts, OperatingPoint
@@ -25,6 +26,7 @@ MAX_NODES_LENGTH = 256
 MAX_ATTEMPT_MESSAGE = 256
 MAX_WHY = 512
 MAX_SETTLING = 2 * MAX_REPLICAS
+MAX_VICTIMS = 1024
 
 _NodeName = Annotated[str, Field(max_length=253)]
 
@@ -94,6 +96,8 @@ class Outcome(StrEnum):
     """The gang was not running as a whole in time, so that nothing of it was kept."""
     DISRUPTED = "Disrupted"
     """The cluster's failure: a pod was evicted, preempted or deleted, or its node was lost."""
+    PREEMPTED = "Preempted"
+    """Ballast stopped it, because a job of higher priority needs the room."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     """The job ran for `spec.activeDeadlineSeconds`."""
 
@@ -153,6 +157,27 @@ class QueueStatus(ObservedModel):
         default=None,
         description="When its turn comes if the queue goes on at its present pace; absent while there is no pace.",
     )
+
+
+class Victim(ObservedModel):
+    """A running job that is stopped for one of higher priority."""
+
+    uid: Uid = Field(description="Its UID.")
+    attempt: Annotated[Integer, Field(ge=1)] = Field(description="Which of its attempts; a later one is left alone.")
+
+
+class PreemptionStatus(ObservedModel):
+    """The room that is being freed for a waiting job, and is held for it until it is placed."""
+
+    until: Time = Field(description="When it is given up if the job has not been placed.")
+    nodes: Annotated[
+        tuple[_NodeName, ...],
+        Field(max_length=MAX_REPLICAS, json_schema_extra=ATOMIC),
+    ] = Field(default=(), description="Nodes that nobody else gets until then.")
+    victims: Annotated[
+        tuple[Victim, ...],
+        Field(max_length=MAX_VICTIMS, json_schema_extra=ATOMIC),
+    ] = Field(default=(), description="Jobs of lower priority that save and end, to be queued again.")
 
 
 class EnergyStatus(ObservedModel):
@@ -240,6 +265,11 @@ class ChosenPoint(ObservedModel):
         default=None, description="The metadata.generation that it was chosen for."
     )
     why: Annotated[str, Field(max_length=MAX_WHY)] = Field(default="", description="Why, in a sentence with numbers.")
+    options: Annotated[tuple[LimitOption, ...], Field(max_length=MAX_OPTIONS, json_schema_extra=ATOMIC)] = Field(
+        default=(),
+        description=f"What it was chosen from, ascending: at most {MAX_OPTIONS} limits, the found one and those nearest"
+        " to the choice.",
+    )
 
 
 class TrainingJobStatus(ObservedModel):
@@ -276,6 +306,15 @@ class TrainingJobStatus(ObservedModel):
         default=None, description="The nodes in short, for people; placement has them in full."
     )
     queue: QueueStatus | None = Field(default=None, description="Its place in the queue; absent unless it waits.")
+    decision: Decision | None = Field(
+        default=None,
+        description="What was considered when the job was placed last, or was last told why it waits; absent before,"
+        " and where there was nothing to choose from.",
+    )
+    preemption: PreemptionStatus | None = Field(
+        default=None,
+        description="Room that jobs of lower priority give up for it; absent unless it waits for that.",
+    )
     placement: Annotated[
         tuple[PodPlacement, ...],
         Field(

@@ -32,4 +32,10 @@ GPU_COUNT = "ballast.dev/gpu-count"
 NODE_LABELS = (GPU_MODEL, GPU_COUNT)
 """What the operator copies from a NodePower to its node."""
 
+EMPTY = "ballast.dev/empty"
+"""On a node that has been empty for a while, with the value "true"; absent on all others."""
+
+EMPTY_CONDITION = "ballast.dev/Empty"
+"""The type of the node's condition that goes with it."""
+
 MIXED_GPUS = "mixed"

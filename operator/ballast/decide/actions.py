@@ -24,6 +24,8 @@ class Transition(StrEnum):
 
     QUEUE = "Queue"
     """The job waits, or waits for another reason than before."""
+    PREEMPT = "Preempt"
+    """The job waits for room that jobs of lower priority give up, or does so no more."""
     ADMIT = "Admit"
     """Capacity is reserved on the nodes that the status names."""
     RUN = "Run"
@@ -161,6 +163,26 @@ class LabelNode:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkNode:
+    """Say of a node, by label and condition in one write, whether it is empty, or stop saying anything about it.
+
+    Attributes:
+        empty: what to say; None to remove both.
+        since: since when that is so, seconds since the epoch; likewise `told_at`, when it was found out.
+        reason: of the condition, a CamelCase word.
+        message: of the condition, a sentence.
+    """
+
+    node: str
+    node_uid: str
+    empty: bool | None = None
+    since: float = 0.0
+    told_at: float = 0.0
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WriteProfile:
     """Write a whole EnergyProfile: what was learned of one workload on one GPU model.
 
@@ -179,4 +201,4 @@ class WriteProfile:
 
 JobAction: TypeAlias = WriteStatus | CreateObjects | Ungate | StopAttempt | AskForRefusal | ReleasePod | Expire
 NodeAction: TypeAlias = WriteNodePower | LabelNode
-Action: TypeAlias = JobAction | NodeAction | ReleaseOrphan | WriteProfile
+Action: TypeAlias = JobAction | NodeAction | MarkNode | ReleaseOrphan | WriteProfile

@@ -7,14 +7,16 @@ alone is computed once a cycle, so that hundreds of lanes on hundreds of nodes a
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ballast.decide.eligibility import ineligible_because
+from ballast.decide.gang_request import GangRequest, PodSize
 from ballast.decide.gpu_models import GpuModel
+from ballast.decide.node import Node
 from ballast.decide.resources import GPU, Resources, copies_that_fit, subtract
-from ballast.decide.snapshot import GangRequest, Node, PodSize
 
 
 @dataclass(slots=True)
@@ -51,13 +53,24 @@ class Capacity:
         self._copies: dict[PodSize, dict[str, int]] = {}
         self._copies_when_empty: dict[PodSize, dict[str, int]] = {}
         self._phrases: dict[Hashable, str] = {}
+        self._open: dict[PodSize, dict[str, int]] = {}  # the same, less what is held
         self._held: frozenset[str] = frozenset()
+        self._clear_at = math.inf
         self.held_because = ""
         """Why some nodes are held, in a few words; empty if none are."""
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The names of the nodes of which nobody else gets anything."""
+        return self._held
 
     def free(self, node: Node) -> Resources:
         """Return what is free on the node, after this cycle's reservations."""
         return self._reserved.get(node.name, node.free)
+
+    def free_gpus(self, nodes: Iterable[Node]) -> dict[str, int]:
+        """Return how many GPUs of some nodes are free, by their names: none of those that are held for somebody."""
+        return {node.name: max(self.free(node).get(GPU, 0), 0) if node.name not in self._held else 0 for node in nodes}
 
     def in_use(self, node: Node) -> bool:
         """Return whether some GPU of the node is taken or promised, so that the node is switched on anyway."""
@@ -66,17 +79,28 @@ class Capacity:
     def reserve(self, node: Node, request: Resources) -> None:
         """Take `request` from the node for the rest of the cycle."""
         free = self._reserved[node.name] = subtract(self.free(node), request)
-        if node.name not in self._held:
-            for size, copies in self._copies.items():
-                copies[node.name] = copies_that_fit(dict(size), free)
+        for size, copies in self._copies.items():
+            copies[node.name] = copies_that_fit(dict(size), free)
+        self._open.clear()
         self._phrases.clear()
 
-    def hold(self, nodes: Iterable[str], because: str) -> None:
-        """Let nobody else have anything of these nodes for the rest of the cycle."""
-        self._held = frozenset(nodes)
-        self.held_because = because
-        for copies in self._copies.values():
-            copies.update(dict.fromkeys(self._held, 0))
+    def hold(self, nodes: Iterable[str], because: str, clear_at: float = math.inf) -> None:
+        """Let nobody else have anything of these nodes, beside those held before, who is not done by some time.
+
+        Args:
+            nodes: Their names.
+            because: Why, in a few words.
+            clear_at: When they are needed, seconds since the epoch; infinite if nobody knows, so that nobody is done by
+                then.
+        """
+        names = frozenset(nodes)
+        if not names:
+            return
+        # Who comes onto a node that is held for one must not be in the way of another, either.
+        self._clear_at = clear_at if not self._held else math.inf
+        self._held |= names
+        self.held_because = "; ".join(why for why in (self.held_because, because) if why)
+        self._open.clear()
         self._phrases.clear()
 
     def eligible(self, gang: GangRequest) -> Eligible:
@@ -94,14 +118,22 @@ class Capacity:
                     found.by_model.setdefault(node.gpu_model, []).append(node)
         return found
 
-    def copies(self, gang: GangRequest) -> Mapping[str, int]:
-        """Return how many of the gang's pods fit into what is free, by node name."""
+    def copies(self, gang: GangRequest, done_at: float = math.inf) -> Mapping[str, int]:
+        """Return how many of the gang's pods fit into what is free, by node name.
+
+        Args:
+            gang: The gang.
+            done_at: When it will be done, seconds since the epoch: only who is by then has what is held for others.
+        """
         if gang.per_pod not in self._copies:
             request = gang.resources
-            copies = {node.name: copies_that_fit(request, self.free(node)) for node in self.nodes}
-            copies.update(dict.fromkeys(self._held, 0))
-            self._copies[gang.per_pod] = copies
-        return self._copies[gang.per_pod]
+            self._copies[gang.per_pod] = {node.name: copies_that_fit(request, self.free(node)) for node in self.nodes}
+        copies = self._copies[gang.per_pod]
+        if not self._held or done_at <= self._clear_at < math.inf:
+            return copies
+        if gang.per_pod not in self._open:
+            self._open[gang.per_pod] = {**copies, **dict.fromkeys(self._held, 0)}
+        return self._open[gang.per_pod]
 
     def told(self, key: Hashable, compose: Callable[[], str]) -> str:
         """Return a phrase about what is free, composed anew only after a reservation."""

@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ballast.decide.actions import Action, ReleaseOrphan, ReleasePod, WriteProfile, WriteStatus
+from ballast.decide.empty_nodes import mark
 from ballast.decide.explaining import explain
+from ballast.decide.gang_request import GangRequest
 from ballast.decide.learning.learning import learn
 from ballast.decide.life.lifecycle import advance
 from ballast.decide.node_power import keep
+from ballast.decide.preemption import preempt
 from ballast.decide.queueing import admit
-from ballast.decide.snapshot import Context, GangRequest, Lane, Refusal, Snapshot
+from ballast.decide.snapshot import Context, Lane, Refusal, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Decision:
         refused: requests that did not fit, with the reason: an input of the next cycle, for as long as nothing
             becomes free.
         held_for: UID of the job for which nodes are held until it fits, if there is one.
+        held: the names of these nodes.
         complete: whether everything was decided; False if the limit on actions cut it off.
     """
 
@@ -33,6 +37,7 @@ class Decision:
     refused: Mapping[GangRequest, Refusal]
     held_for: str | None
     complete: bool
+    held: frozenset[str] = frozenset()
 
 
 def decide(snapshot: Snapshot) -> Decision:
@@ -67,9 +72,13 @@ def decide(snapshot: Snapshot) -> Decision:
     # 4. Waiting jobs are placed, in the order of the queue; one whose ledger is being written has its turn afterwards.
     queue = _without(snapshot, written)
     admitted = admit(queue, max(snapshot.max_actions - len(actions), 0))
-    actions.extend(admitted.writes)
-    # 5. The others are told why they wait.
-    explanations = explain(queue, admitted)
+    # 5. Where one found no room, running jobs of lower priority may have to give theirs up.
+    preempted = preempt(queue, admitted)
+    # 6. Nodes that they get lose the mark of empty ones before anybody hears of it; those that stay empty get it.
+    marks = mark(snapshot, nodes, admitted.promised)
+    actions.extend((*marks.taken_off, *admitted.writes, *marks.put_on, *preempted.writes))
+    # 7. The others are told why they wait.
+    explanations = explain(queue, admitted, preempted)
     room = min(max(snapshot.max_actions - len(actions), 0), snapshot.max_explanations)
     complete = len(actions) + len(explanations) < snapshot.max_actions and len(releases) <= snapshot.max_actions
     taken = actions[: snapshot.max_actions]
@@ -81,11 +90,21 @@ def decide(snapshot: Snapshot) -> Decision:
         refused=admitted.refused,
         held_for=admitted.held_for,
         complete=complete,
+        held=admitted.held,
     )
 
 
 def _without(snapshot: Snapshot, written: frozenset[str]) -> Snapshot:
-    """Return the snapshot without those waiting jobs whose status is written already."""
+    """Return the snapshot without those jobs whose status is written already; room is held for them all the same."""
+    if snapshot.running or snapshot.claims:
+        snapshot = replace(
+            snapshot,
+            running=tuple(job for job in snapshot.running if job.uid not in written),
+            claims=tuple(
+                replace(claim, is_settled=claim.is_settled and claim.job.uid not in written)
+                for claim in snapshot.claims
+            ),
+        )
     if not any(job.uid in written for job in snapshot.changed if job.job.status.phase.is_waiting):
         return snapshot
     lanes = (Lane(lane.gang, tuple(job for job in lane.jobs if job.uid not in written)) for lane in snapshot.lanes)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ballast.decide.gang_request import GangRequest, Requirement, SelectorTerm, Toleration
+from ballast.decide.node import Node, Taint
 from ballast.decide.resources import GPU
-from ballast.decide.snapshot import GangRequest, Node, Requirement, SelectorTerm, Taint, Toleration
 
 BLOCKING_EFFECTS = frozenset({"NoSchedule", "NoExecute"})
 

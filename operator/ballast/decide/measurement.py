@@ -63,6 +63,7 @@ class Learned:
         max_clock_hertz: The highest clock of these boards, which they have where none is locked; None if not told.
         own: The profile of the job's namespace; None if there is none yet.
         shared: The admin's; None if there is none.
+        of_key: Those of the key on all GPU models: the namespace's own, or else the admin's.
         writing: A write of ``own`` is under way.
         is_admins: The job's namespace is the operator's: what is learned there only an admin writes.
     """
@@ -73,5 +74,6 @@ class Learned:
     max_clock_hertz: int | None = None
     own: EnergyProfile | None = None
     shared: EnergyProfile | None = None
+    of_key: tuple[EnergyProfile, ...] = ()
     writing: bool = field(default=False)
     is_admins: bool = field(default=False)

@@ -7,6 +7,11 @@ one that wavers around a round number is not told back and forth.
 from __future__ import annotations
 
 import math
+import re
+from typing import Final
+
+NUMBER: Final = re.compile(r"\d[\d,]*(?:\.\d+)?")
+"""A number in a sentence: what is left of two sentences without theirs tells whether they say the same."""
 
 
 def is_elsewhere(told: float | None, now: float | None, share: float, least: float = 0.0) -> bool:

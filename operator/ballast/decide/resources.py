@@ -38,10 +38,14 @@ def copies_that_fit(request: Resources, free: Resources) -> int:
     A resource that is not requested does not limit: an overcommitted node still takes a pod that asks for
     nothing of what it lacks, as kube-scheduler's NodeResourcesFit does.
     """
-    return min(
-        (max(free.get(name, 0), 0) // amount for name, amount in request.items() if amount > 0),
-        default=0,
-    )
+    fewest: int | None = None
+    for name, amount in request.items():  # a plain loop: a cycle asks this of each node and each size of pods
+        if amount > 0:
+            copies = free.get(name, 0) // amount
+            if copies <= 0:
+                return 0
+            fewest = copies if fewest is None else min(copies, fewest)
+    return fewest or 0
 
 
 def shortage(request: Resources, free: Resources) -> str | None:

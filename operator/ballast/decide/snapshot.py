@@ -8,124 +8,29 @@ not with the number of jobs.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ballast.api.conditions import Reason
+from ballast.api.energyprofile import EnergyProfile
 from ballast.api.finalreading import FinalReading
-from ballast.api.trainingjob import Objective, TrainingJob
+from ballast.api.trainingjob import TrainingJob
+from ballast.decide.fair_share import NO_SHARES, FairShares
+from ballast.decide.gang_request import GangRequest, PodSize
 from ballast.decide.gpu_asks import HeldGpu, NodeView
 from ballast.decide.gpu_models import GpuModel
 from ballast.decide.measurement import Learned, Measurement
+from ballast.decide.model.prediction import GpuRange
+from ballast.decide.model.prior import Prior
+from ballast.decide.node import Node, Release
+from ballast.decide.options import Weighed
 from ballast.decide.policy import Policy
-from ballast.decide.resources import GPU, Resources
 from ballast.decide.telemetry import Telemetry
+from ballast.decide.vacancies import Vacancy
 
-PodSize: TypeAlias = tuple[tuple[str, int], ...]
-"""(resource, amount) of one pod, sorted by resource."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taint:
-    """A node's taint; only NoSchedule and NoExecute keep pods away."""
-
-    key: str
-    value: str
-    effect: str
-
-
-@dataclass(frozen=True, slots=True)
-class Toleration:
-    """A template's toleration; an empty key with operator Exists tolerates everything."""
-
-    key: str
-    operator: str
-    value: str
-    effect: str
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One expression of a node selector term: `key operator values`."""
-
-    key: str
-    operator: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SelectorTerm:
-    """A node selector term: all label expressions and all field expressions must hold."""
-
-    labels: tuple[Requirement, ...]
-    fields: tuple[Requirement, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class GangRequest:
-    """What a gang asks of the cluster. Equal requests compare equal: they share a lane.
-
-    Attributes:
-        replicas: pods in the gang.
-        per_pod: what one pod asks for; includes one of `pods`.
-        node_selector: (label, value) pairs that a node must carry.
-        node_terms: required node affinity: a node must match one of the terms; empty means no requirement.
-        tolerations: the template's.
-        objective: what to minimize among the eligible GPU models.
-        max_slowdown_percent: how much slower than the fastest eligible GPU model the job may run.
-        avoid: nodes on which the last attempts got stuck, sorted: used only if no others have room.
-    """
-
-    replicas: int
-    per_pod: PodSize
-    node_selector: tuple[tuple[str, str], ...] = ()
-    node_terms: tuple[SelectorTerm, ...] = ()
-    tolerations: tuple[Toleration, ...] = ()
-    objective: Objective = Objective.MINIMIZE_ENERGY
-    max_slowdown_percent: int = 10
-    avoid: tuple[str, ...] = ()
-
-    @property
-    def resources(self) -> Resources:
-        """The request of one pod."""
-        return dict(self.per_pod)
-
-    @property
-    def constraints(self) -> Hashable:
-        """What decides on which nodes it may run at all, however full they are."""
-        return self.node_selector, self.node_terms, self.tolerations, self.gpus_per_pod > 0
-
-    @property
-    def gpus_per_pod(self) -> int:
-        """GPUs of one pod; 0 for a job that trains on the CPU."""
-        return dict(self.per_pod).get(GPU, 0)
-
-    @property
-    def size(self) -> int:
-        """GPUs of the gang; a pod without GPUs counts as one."""
-        return self.replicas * max(self.gpus_per_pod, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A node with what is left of it after every pod and every reservation.
-
-    Attributes:
-        free: allocatable less the requests of *every* pod bound to the node, Ballast's or not, less what is
-            reserved for gangs that are being placed.
-        mixes_gpus: its GPUs are of several models.
-    """
-
-    name: str
-    ready: bool
-    cordoned: bool
-    labels: Mapping[str, str]
-    taints: tuple[Taint, ...]
-    gpu_model: GpuModel | None
-    allocatable: Resources
-    free: Resources
-    mixes_gpus: bool = False
+Order: TypeAlias = tuple[float, str, str]
+"""A place in the queue, least first: since when it counts as queued, and by namespace and name in the same second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +139,12 @@ class Ahead:
     Attributes:
         jobs: its place, from 1.
         gpus: GPUs that these jobs ask for together; a pod without GPUs counts as one.
+        put_back_seconds: how much later it counts as queued by fair share, if it stands further back for that; else 0.
     """
 
     jobs: int
     gpus: int
+    put_back_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +153,8 @@ class Job:
 
     Attributes:
         queued_at: since when it waits its turn, seconds since the epoch.
-        precedence: the order of the queue, least first: `queued_at`, less the head start that its priority class gives.
+        precedence: the order of the queue, least first: `queued_at`, less the head starts that its priority class and
+            its deadline give.
         gang: what it asks for; None while its spec cannot be used, and then `problem` says why.
         workloads: the Jobs of all attempts that still exist.
         creating: its Service and Job are being applied at this moment: do not apply them again.
@@ -265,6 +173,8 @@ class Job:
         telemetry: what Prometheus knows of its latest attempt; None if nothing.
         learned: what profiles say of its workload on its GPU model; None without GPUs, or while that is not known.
         measurement: the newest that is complete; handed out in one snapshot only.
+        priority: its class's value, which alone says who may preempt whom; None if there is no such class.
+        keeps_checkpoints: its trainer saves to a volume that outlives its pods, so that it may be stopped and go on.
     """
 
     job: TrainingJob
@@ -290,10 +200,12 @@ class Job:
     telemetry: Telemetry | None = None
     learned: Learned | None = None
     measurement: Measurement | None = None
+    priority: int | None = 0
+    keeps_checkpoints: bool = False
 
     @property
-    def order(self) -> tuple[float, str, str]:
-        """The place in the queue, and by name among those of the same second."""
+    def order(self) -> Order:
+        """The place in the queue before fair share."""
         return self.precedence, self.namespace, self.name
 
     @property
@@ -324,18 +236,41 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Waiting jobs with the same request, oldest first: if the first does not fit, none does."""
+    """Waiting jobs of a namespace with the same request, oldest first: if the first does not fit, none does."""
 
     gang: GangRequest
     jobs: tuple[Job, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A waiting job for which running ones are stopped, as its `status.preemption` says.
+
+    Attributes:
+        is_settled: no write about it is under way: it may be placed.
+        victims: those of the attempts to be stopped that still hold something.
+    """
+
+    job: Job
+    is_settled: bool
+    victims: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a gang has to wait: a CamelCase reason, and a sentence with numbers."""
+    """Why a gang has to wait.
+
+    Attributes:
+        reason: CamelCase.
+        message: a sentence with numbers.
+        weighed: the options that there were; None where there were none to compare.
+        waits_for: the GPU model that it waits for; None if it waits for none.
+    """
 
     reason: Reason
     message: str
+    weighed: Weighed | None = None
+    waits_for: GpuModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,10 +288,19 @@ class Snapshot:
         refused: requests that did not fit when they were last tried, with the reason; nothing has become free
             since, so that they need not be tried again.
         powers: nodes about whose power, or about whose jobs' wishes for it, something changed since the last cycle.
+        shares: which namespaces use more GPUs than their fair share, so that their jobs count as queued later.
         gpus_per_second: the pace of the queue: GPUs of the gangs admitted lately; None while there is none to go by.
         orphans: pods that are held for the ledger of a job that is gone.
+        profiles: by namespace and profile key, the energy profiles of what waiting jobs run, on whatever GPU model.
+        releases: by node name, what running jobs will give back, the first first.
+        priors: by profile key, what the energy model assumes in place of its own prior: a simulation leaves out what it
+            tests.
+        vacancies: nodes of which something changed that their mark depends on, or whose time to be marked has come.
+        marking: nodes about whose mark nothing is to be decided: a write is under way, or one has just failed.
         telemetry_problem: why Prometheus tells nothing, or not all; None if it does.
         telemetry_asked_at: when this operator asked it last, whatever came of it; None if it has not yet.
+        running: jobs that run and about which no write is under way, if a waiting job's priority is above theirs.
+        claims: waiting jobs for which others are stopped, the oldest claim first.
         max_actions: how many actions may be taken, because the executor's queue is bounded.
         max_explanations: how many of them may be writes that only explain.
     """
@@ -370,11 +314,19 @@ class Snapshot:
     max_actions: int
     max_explanations: int
     policy: Policy
+    shares: FairShares = NO_SHARES
     gpus_per_second: float | None = None
     powers: tuple[NodeView, ...] = ()
     orphans: tuple[Orphan, ...] = ()
+    profiles: Mapping[tuple[str, str], tuple[EnergyProfile, ...]] = field(default_factory=dict)
+    releases: Mapping[str, Sequence[Release]] = field(default_factory=dict)
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+    vacancies: tuple[Vacancy, ...] = ()
+    marking: frozenset[str] = frozenset()
     telemetry_problem: str | None = None
     telemetry_asked_at: float | None = None
+    running: tuple[Job, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +338,8 @@ class Context:
         nodes: every node by name.
         telemetry_problem: as in the snapshot, likewise `telemetry_asked_at`.
         renewed: by the job's UID, why what was known of its workload was dropped in this cycle.
-        models_of: the GPU models that a gang could have, remembered where it was found out once in a cycle.
+        boards_of: the GPU models that a gang could have, and their boards, remembered where that was found out once in
+            a cycle.
         curves: which curves the cycle has needed, of which it makes a limited number.
     """
 
@@ -396,5 +349,5 @@ class Context:
     telemetry_problem: str | None = None
     telemetry_asked_at: float | None = None
     renewed: Mapping[str, str] = field(default_factory=dict)
-    models_of: dict[GangRequest, tuple[GpuModel, ...]] = field(default_factory=dict, compare=False)
+    boards_of: dict[GangRequest, Mapping[GpuModel, GpuRange | None]] = field(default_factory=dict, compare=False)
     curves: set[Hashable] = field(default_factory=set, compare=False)

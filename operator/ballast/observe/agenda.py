@@ -1,4 +1,4 @@
-"""Which jobs the next cycles look at, and when: those that changed, those that wait for a place, those that are due.
+"""Which jobs the next cycles look at, when and in which order: those that changed, that wait for a place, that are due.
 
 What must hold: a job about which a write is under way, or that rests after one failed, is looked at by no cycle; one
 that is being deleted never gets a place.
@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ballast.api.jobstatus import Phase
+from ballast.decide.fair_share import FairShares, fair_shares
 from ballast.decide.life.accounting import is_accounted
 from ballast.decide.life.lifecycle import wants_place
+from ballast.decide.policy import Policy
 from ballast.decide.snapshot import Job
+from ballast.observe.gpu_use import GpuUse
 from ballast.observe.timers import Timers
 from ballast.observe.waiting import WaitingJobs
 
@@ -27,6 +30,7 @@ class Agenda:
     def __init__(self) -> None:
         self.waiting = WaitingJobs()
         self.timers = Timers()
+        self._gpu_use = GpuUse()
         self._changed: dict[str, None] = {}  # in the order in which they changed
         self._phases: dict[str, Phase] = {}
 
@@ -40,6 +44,7 @@ class Agenda:
             untouchable: whether a write is under way, or it rests.
         """
         self._phases[job.uid] = job.job.status.phase
+        self._gpu_use.put(job)
         deleting = job.job.metadata.deletion_timestamp is not None
         waits = not untouchable and not deleting and wants_place(job, now)
         if waits:
@@ -58,12 +63,17 @@ class Agenda:
         self._changed.pop(uid, None)
         self.timers.set(uid, None)
         self._phases.pop(uid, None)
+        self._gpu_use.forget(uid)
 
     def take_changed(self) -> tuple[str, ...]:
         """Return the jobs that changed, in that order; they count as seen."""
         taken = tuple(self._changed)
         self._changed = {}
         return taken
+
+    def shares(self, gpus: int, policy: Policy) -> FairShares:
+        """Return what namespaces use now and what would be fair, of so many GPUs in the cluster."""
+        return fair_shares(self._gpu_use.by_namespace, self.waiting.payers(), gpus, policy)
 
     def running(self) -> Iterator[str]:
         """Yield the jobs that run."""

@@ -10,17 +10,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from enum import StrEnum
 
 from ballast.api.jobstatus import Phase
 from ballast.api.trainingjob import InvalidTrainingJob
 from ballast.decide.actions import Action, Expire, ReleaseOrphan, ReleasePod, StopAttempt
+from ballast.decide.gang_request import GangRequest
+from ballast.decide.model.prior import Prior
 from ballast.decide.policy import Policy
 from ballast.decide.resources import Resources
-from ballast.decide.snapshot import Context, GangRequest, Job, Lane, Refusal, Snapshot
+from ballast.decide.snapshot import Context, Job, Lane, Refusal, Snapshot
 from ballast.decide.telemetry import Poll
 from ballast.observe.agenda import Agenda
+from ballast.observe.contenders import Contenders
+from ballast.observe.empty_nodes import EmptyNodes
 from ballast.observe.energy_profiles import EnergyProfiles
 from ballast.observe.figure_news import PAUSE_SECONDS, FigureNews
 from ballast.observe.held_pods import HeldPods
@@ -37,10 +42,14 @@ from ballast.observe.parsing import NO_RESOURCES, JsonObject, pod_request, prior
 from ballast.observe.pod_ends import ENDED_POD_PHASES, held_pod
 from ballast.observe.priorities import Priorities
 from ballast.observe.refusals import Refusals
+from ballast.observe.releases import Releases
 from ballast.observe.turns import Turns
 from ballast.observe.under_way import ActionsUnderWay, released
 from ballast.observe.upkeep import Upkeep
 from ballast.observe.versions import Versions
+
+EXPECTED_SECONDS = 600.0
+"""So long what is expected of running jobs is taken to hold: then those who wait for them are placed anew."""
 
 
 class Kind(StrEnum):
@@ -65,6 +74,7 @@ class ClusterState:
         policy: the times that make a job due.
         sidecar: what the exporter asks for in each pod that carries one.
         shared_namespace: where the EnergyProfiles are that all namespaces read; empty: there are none.
+        priors: as in the snapshot; only a simulation has any.
     """
 
     def __init__(
@@ -75,10 +85,12 @@ class ClusterState:
         policy: Policy | None = None,
         sidecar: Resources = NO_RESOURCES,
         shared_namespace: str = "",
+        priors: Mapping[str, Prior] | None = None,
     ) -> None:
         self.synced = asyncio.Event()
         self._clock = clock
-        self._policy = policy or Policy()
+        policy = self._policy = policy or Policy()
+        self._priors = dict(priors or {})
         self._wake = wake
         self._on_invalid = on_invalid
         self._versions = {kind: Versions() for kind in Kind}
@@ -95,20 +107,23 @@ class ClusterState:
         self._held_pods = HeldPods()
         self._telemetry = JobTelemetry()
         self._figure_news = FigureNews()
+        self._releases = Releases()
         self._agenda = Agenda()
+        self._contenders = Contenders()
         self._pace = Pace()
+        self._empty_nodes = EmptyNodes(self._policy, self._usage, self._jobs_on_nodes, self._powers)
         self._under_way = ActionsUnderWay(
-            self._records, self._powers, self._profiles, self._measurements, self._held_pods, self._pace
+            self._records,
+            self._powers,
+            self._profiles,
+            self._measurements,
+            self._held_pods,
+            self._pace,
+            self._empty_nodes,
         )
         self._refusals = Refusals()
         self._views = JobViews(
-            self._records,
-            self._priorities,
-            self._powers,
-            self._held_pods,
-            self._telemetry,
-            self._profiles,
-            self._policy.aging_seconds,
+            self._records, self._priorities, self._powers, self._held_pods, self._telemetry, self._profiles, policy
         )
         self._upkeep = Upkeep(
             clock=clock,
@@ -123,7 +138,9 @@ class ClusterState:
             profiles=self._profiles,
             measurements=self._measurements,
             figure_news=self._figure_news,
+            releases=self._releases,
             agenda=self._agenda,
+            contenders=self._contenders,
         )
 
     # -- what happened in the world -------------------------------------------------------------------------------
@@ -152,8 +169,12 @@ class ClusterState:
                 self._turns.add(self._profiles.put(obj))
             case Kind.PRIORITY_CLASS:
                 if self._names[kind].take(metadata) and self._priorities.put(priority_class(obj)):
-                    self._upkeep.refresh_queue()
+                    self._upkeep.refresh_priorities()
         self._wake()
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """Take in much news: what follows from it is derived once, at the block's end; no snapshot before that."""
+        return self._upkeep.at_once()
 
     def forget(self, kind: Kind, uid: str) -> None:
         """Take in that an object is deleted."""
@@ -173,11 +194,13 @@ class ClusterState:
                 name = self._names[kind].free(uid)
                 if name is not None:
                     self._powers.remove(name)
+                    self._usage.put_board(name, None)
+                    self._empty_nodes.look(name)
                     self._upkeep.refresh_on(name)
             case Kind.PRIORITY_CLASS:
                 name = self._names[kind].free(uid)
                 if name is not None and self._priorities.remove(name):
-                    self._upkeep.refresh_queue()
+                    self._upkeep.refresh_priorities()
             case Kind.ENERGY_PROFILE:
                 self._turns.add(self._profiles.remove(uid))
             case Kind.JOB | Kind.POD:
@@ -231,8 +254,11 @@ class ClusterState:
 
     def _observe_power(self, obj: JsonObject) -> None:
         news = self._powers.put(obj)
+        boards = self._powers.boards(obj["metadata"]["name"])
+        self._usage.put_board(obj["metadata"]["name"], boards.range if boards is not None else None)
         owners = dict.fromkeys(owner for pod in news.ended_pods if (owner := self._records.owner(pod)) is not None)
         if news.of_node:
+            self._empty_nodes.look(obj["metadata"]["name"])
             owners |= dict.fromkeys(self._jobs_on_nodes.on(obj["metadata"]["name"]))
         for uid in owners:
             self._upkeep.refresh(uid)
@@ -258,13 +284,14 @@ class ClusterState:
             answers: objects as they are now, with their kinds; none for one that is gone.
         """
         found = tuple(answers)
-        for kind, obj in found:
-            if kind in set(Kind):
-                self.observe(Kind(kind), obj)
-        uids = self._under_way.settle(action, (obj for _, obj in found), self._clock())
-        if not found:
-            self._forget_what_is_gone(action)
-        self._refresh(uids)
+        with self.at_once():  # one write's answers are all of the same job
+            for kind, obj in found:
+                if kind in set(Kind):
+                    self.observe(Kind(kind), obj)
+            uids = self._under_way.settle(action, (obj for _, obj in found), self._clock())
+            if not found:
+                self._forget_what_is_gone(action)
+            self._refresh(uids)
         self._wake()
 
     def _forget_what_is_gone(self, action: Action) -> None:
@@ -305,21 +332,32 @@ class ClusterState:
                 self._upkeep.refresh(uid, now)
         explanations = max_actions if max_explanations is None else max_explanations
         changed = [self._views.of(uid) for uid in self._agenda.take_changed()]
+        lanes = tuple(Lane(gang, jobs) for gang, jobs in self._agenda.waiting.lanes(max_actions))
+        workloads = {lane.gang.workload for lane in lanes if lane.gang.workload is not None}
+        shares = self._agenda.shares(self._usage.gpus, self._policy)
         return Snapshot(
             now=now,
             nodes=self._usage.nodes(),
-            lanes=tuple(Lane(gang, jobs) for gang, jobs in self._agenda.waiting.lanes(max_actions)),
+            lanes=lanes,
             changed=tuple(self._with_measurement(job) for job in changed if job is not None),
-            review=self._agenda.waiting.review(explanations),
-            refused=self._refusals.since(self._usage.gains),
+            review=self._agenda.waiting.review(explanations, shares),
+            refused=self._refusals.since(self._gains),
             max_actions=max_actions,
             max_explanations=explanations,
             policy=self._policy,
+            shares=shares,
             powers=self._powers.views(now),
+            vacancies=self._empty_nodes.views(now),
+            marking=self._empty_nodes.marking,
             gpus_per_second=self._pace.gpus_per_second(now),
             orphans=self._held_pods.orphans(max_actions) if self._jobs_listed else (),
+            profiles={each: known for each in workloads if (known := self._profiles.of_key(*each))},
+            releases=self._releases.views(),
+            priors=self._priors,
             telemetry_problem=self._telemetry.problem,
             telemetry_asked_at=self._telemetry.asked_at,
+            running=self._contenders.running(),
+            claims=self._contenders.claims(),
         )
 
     def _with_measurement(self, job: Job) -> Job:
@@ -346,13 +384,21 @@ class ClusterState:
         yield from self._figure_news.take(now)
 
     @property
+    def _gains(self) -> int:
+        """Counts the moments at which a gang might fit that did not before, or be better off elsewhere."""
+        return self._usage.gains + self._profiles.changes + int(self._clock() // EXPECTED_SECONDS)
+
+    @property
     def has_more(self) -> bool:
         """Whether waiting jobs changed that the last snapshot had no room for."""
         return self._agenda.waiting.has_changed
 
-    def remember(self, refused: Mapping[GangRequest, Refusal], held_for: str | None) -> None:
+    def remember(
+        self, refused: Mapping[GangRequest, Refusal], held_for: str | None, held: frozenset[str] = frozenset()
+    ) -> None:
         """Keep what the last snapshot's cycle refused, until something becomes free, also nodes that were held."""
-        self._refusals.remember(refused, held_for, self._usage.gains)
+        self._empty_nodes.hold(held)
+        self._refusals.remember(refused, held_for, self._gains)
 
     def look_again(self, snapshot: Snapshot) -> None:
         """Put a snapshot's jobs back, because its actions were cut off."""
@@ -362,6 +408,7 @@ class ClusterState:
             if job.uid in self._records:
                 self._upkeep.refresh(job.uid)
         self._powers.look_again(snapshot.powers)
+        self._empty_nodes.look_again(snapshot.vacancies)
         self._agenda.waiting.keep_for_review(job.uid for job in snapshot.review)
 
     def seconds_to_next_due(self) -> float | None:
@@ -370,6 +417,7 @@ class ClusterState:
         times = (
             self._agenda.timers.next(),
             self._powers.next_due(),
+            self._empty_nodes.next_due(),
             self._profiles.next_due(),
             self._held_pods.next_due(),
             self._figure_news.next_due(now),

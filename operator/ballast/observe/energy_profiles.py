@@ -45,11 +45,14 @@ class EnergyProfiles:
         self._shared_namespace = shared_namespace
         self._profiles: dict[Workload, dict[str, EnergyProfile]] = {}  # by UID
         self._workload_of: dict[str, Workload] = {}  # of a profile, by UID
+        self._models: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)  # by namespace and key
         self._wanted: dict[str, Workload] = {}  # of a job, by UID
         self._jobs: dict[Workload, dict[str, None]] = defaultdict(dict)
         self._jobs_anywhere: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)  # key, GPU model
         self._under_way: set[Workload] = set()
         self._failures: dict[Workload, int] = {}
+        self.changes = 0
+        """Counts what could change where a job of some workload is placed."""
         self._rests = Timers()
         self._resting: dict[str, Workload] = {}  # by its name among the timers
 
@@ -71,7 +74,9 @@ class EnergyProfiles:
         before = profiles.get(uid)
         self._workload_of[uid] = workload
         profiles[uid] = profile
+        self._models[workload[:2]][workload.gpu_model] = None
         matters = before is None or tells_more(before.spec.points, profile.spec.points)
+        self.changes += matters
         return (*news, *(self._readers(workload) if matters else ()))
 
     def remove(self, uid: str) -> tuple[str, ...]:
@@ -82,6 +87,8 @@ class EnergyProfiles:
         del self._profiles[workload][uid]
         if not self._profiles[workload]:
             del self._profiles[workload]
+            _discard(self._models, workload[:2], workload.gpu_model)
+        self.changes += 1
         return self._readers(workload)
 
     def want(self, job: str, workload: Workload | None) -> None:
@@ -142,10 +149,23 @@ class EnergyProfiles:
             boards.max_hertz,
             own=None if is_admins else self._profile(workload),
             shared=self._profile(workload._replace(namespace=self._shared_namespace)),
+            of_key=self.of_key(workload.namespace, workload.profile_key),
             # Where an admin writes the operator never does.
             writing=is_admins or workload in self._under_way or _name(workload) in self._resting,
             is_admins=is_admins,
         )
+
+    def of_key(self, namespace: str, profile_key: str) -> tuple[EnergyProfile, ...]:
+        """Return the profiles of a key on all GPU models: the namespace's own, or else those that an admin shares."""
+        own = self._of_key(namespace, profile_key)
+        models = {profile.spec.gpu_model for profile in own}
+        shared = self._of_key(self._shared_namespace, profile_key)
+        return (*own, *(profile for profile in shared if profile.spec.gpu_model not in models))
+
+    def _of_key(self, namespace: str, profile_key: str) -> tuple[EnergyProfile, ...]:
+        models = self._models.get((namespace, profile_key), ())
+        found = (self._profile(Workload(namespace, profile_key, model)) for model in sorted(models))
+        return tuple(profile for profile in found if profile is not None)
 
     def rested(self, now: float) -> list[str]:
         """Return the jobs whose profile has rested enough."""

@@ -11,6 +11,7 @@ from collections import defaultdict
 from ballast.api.trainingjob import InvalidTrainingJob, TrainingJob
 from ballast.decide.learning.profile_keys import profile_key
 from ballast.decide.resources import Resources
+from ballast.observe.checkpoints import keeps_checkpoints
 from ballast.observe.parsing import JsonObject, UnsupportedTemplate, gang_request, training_pod, workload
 from ballast.observe.records import Record
 
@@ -69,6 +70,7 @@ class JobRecords:
         record.unreadable = False
         if record.job is None or record.job.spec != job.spec:
             record.profile_key = profile_key(job)
+            record.keeps_checkpoints = keeps_checkpoints(job)
             try:
                 record.gang, record.problem, record.grown = gang_request(job, self._sidecar), None, None
             except UnsupportedTemplate as error:

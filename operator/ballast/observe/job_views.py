@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from ballast.api.jobstatus import Phase
 from ballast.decide.measurement import Learned
+from ballast.decide.policy import Policy
 from ballast.decide.snapshot import Job
 from ballast.observe.boards import Boards, boards_of
 from ballast.observe.energy_profiles import EnergyProfiles, Workload
@@ -24,7 +25,7 @@ class JobViews:
     """Where the parts of a view come from.
 
     Attributes:
-        aging_seconds: the head start in the queue that one priority class gives.
+        policy: how much of a head start in the queue a priority class and a deadline give.
     """
 
     records: JobRecords
@@ -33,7 +34,7 @@ class JobViews:
     held_pods: HeldPods
     telemetry: JobTelemetry
     profiles: EnergyProfiles
-    aging_seconds: float
+    policy: Policy
 
     def of(self, uid: str) -> Job | None:
         """Return a job as it is now; None while the job itself is unknown."""
@@ -41,7 +42,8 @@ class JobViews:
         if record is None or record.job is None:
             return None
         rank = self.priorities.rank(record.job.spec.priority_class)
-        view = record.view(uid, rank, self.aging_seconds, self.powers.held)
+        priority = self.priorities.value(record.job.spec.priority_class)
+        view = record.view(uid, rank, self.policy, self.powers.held, priority)
         if view is None:
             return None
         held = [pod for pod in view.pods if pod.held]

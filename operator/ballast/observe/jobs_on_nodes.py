@@ -11,6 +11,7 @@ class JobsOnNodes:
     def __init__(self) -> None:
         self._nodes: dict[str, frozenset[str]] = {}
         self._jobs: dict[str, set[str]] = defaultdict(set)
+        self._touched: set[str] = set()
 
     def put(self, uid: str, nodes: frozenset[str]) -> None:
         """Set where a job is; nowhere forgets it."""
@@ -21,10 +22,16 @@ class JobsOnNodes:
                 del self._jobs[node]
         for node in nodes - before:
             self._jobs[node].add(uid)
+        self._touched |= before ^ nodes
         if nodes:
             self._nodes[uid] = nodes
         else:
             self._nodes.pop(uid, None)
+
+    def take_touched(self) -> set[str]:
+        """Return the nodes to which a job came, or from which one went, since this was last asked."""
+        touched, self._touched = self._touched, set()
+        return touched
 
     def on(self, node: str) -> tuple[str, ...]:
         """Return the jobs on a node."""

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ballast.decide.resources import Resources, add, subtract
-from ballast.decide.snapshot import Node
+from ballast.decide.model.prediction import GpuRange
+from ballast.decide.node import Node
+from ballast.decide.resources import GPU, Resources, add, subtract
+from ballast.observe.node_marks import labels_of, mark_of
 from ballast.observe.parsing import node_gpu_model, node_is_ready, node_mixes_gpus, node_taints, resources
 
 
@@ -22,10 +24,14 @@ class NodeUsage:
 
     def __init__(self) -> None:
         self._objects: dict[str, Node] = {}
+        self._boards: dict[str, GpuRange] = {}
         self._taken: dict[str, Resources] = defaultdict(dict)
         self._claims: dict[str, Mapping[str, Resources]] = {}
         self._stale: set[str] = set()
+        self._touched: set[str] = set()
         self._nodes: tuple[Node, ...] = ()
+        self.gpus = 0
+        """Of all nodes together, taken or not."""
         self.gains = 0
         """Counts the moments at which something became free or a node changed: before the next one, a gang that did
         not fit still does not."""
@@ -38,24 +44,47 @@ class NodeUsage:
             name=metadata["name"],
             ready=node_is_ready(node),
             cordoned=bool((node.get("spec") or {}).get("unschedulable")),
-            labels=metadata.get("labels") or {},
+            labels=labels_of(node),
             taints=node_taints(node),
             gpu_model=node_gpu_model(node),
             mixes_gpus=node_mixes_gpus(node),
             allocatable=allocatable,
             free=allocatable,
+            board=self._boards.get(metadata["name"]),
+            uid=metadata["uid"],
+            mark=mark_of(node),
         )
-        if self._objects.get(new.name) == new:  # most updates are heartbeats
+        before = self._objects.get(new.name)
+        if before == new:  # most updates are heartbeats
             return False
         self._objects[new.name] = new
+        self.gpus += _gpus(new) - _gpus(before)
         self._stale.add(new.name)
-        self.gains += 1
+        self._touched.add(new.name)
+        if before is None or replace(before, mark=new.mark) != new:  # a mark makes no room
+            self.gains += 1
         return True
+
+    def put_board(self, name: str, board: GpuRange | None) -> None:
+        """Set what the agent of a node tells of its boards; None if it does not."""
+        if board == self._boards.get(name):
+            return
+        if board is None:
+            del self._boards[name]
+        else:
+            self._boards[name] = board
+        if name in self._objects:
+            self._objects[name] = replace(self._objects[name], board=board)
+            self._stale.add(name)
+            self.gains += 1
 
     def remove_node(self, name: str) -> None:
         """Forget a node; what pods still claim of it is kept, in case it comes back."""
-        if self._objects.pop(name, None) is not None:
+        old = self._objects.pop(name, None)
+        if old is not None:
+            self.gpus -= _gpus(old)
             self._stale.add(name)
+            self._touched.add(name)
             self.gains += 1  # nothing is free now that was not, but why a gang does not fit may be another reason
 
     def claim(self, owner: str, claims: Mapping[str, Resources]) -> None:
@@ -75,6 +104,16 @@ class NodeUsage:
             self._claims[owner] = claims
         else:
             self._claims.pop(owner, None)
+        self._touched.update(before, claims)
+
+    def take_touched(self) -> set[str]:
+        """Return the nodes that changed, or of which something else is taken, since this was last asked."""
+        touched, self._touched = self._touched, set()
+        return touched
+
+    def node(self, name: str) -> Node | None:
+        """Return a node with what is free of it; None if there is none of that name."""
+        return self._free(self._objects[name]) if name in self._objects else None
 
     def nodes(self) -> tuple[Node, ...]:
         """Return every node with what is free of it, sorted by name."""
@@ -93,6 +132,10 @@ class NodeUsage:
         if not taken:
             return node
         return replace(node, free=subtract(node.allocatable, taken))
+
+
+def _gpus(node: Node | None) -> int:
+    return node.allocatable.get(GPU, 0) if node is not None else 0
 
 
 def _covers(more: Mapping[str, Resources], less: Mapping[str, Resources]) -> bool:

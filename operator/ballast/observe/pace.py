@@ -18,10 +18,13 @@ class Pace:
 
     def __init__(self) -> None:
         self._slots: deque[tuple[float, int, int]] = deque()  # start, admissions, GPUs
+        self._admissions = self._gpus = 0  # of all slots
 
     def count(self, gpus: int, now: float) -> None:
         """Count an admission."""
         start = now - now % SLOT_SECONDS
+        self._admissions += 1
+        self._gpus += gpus
         if self._slots and self._slots[-1][0] >= start:
             slot, admissions, total = self._slots.pop()
             self._slots.append((slot, admissions + 1, total + gpus))
@@ -31,8 +34,10 @@ class Pace:
     def gpus_per_second(self, now: float) -> float | None:
         """Return the pace, or None while too few admissions or too short a time tell one."""
         while self._slots and self._slots[0][0] < now - WINDOW_SECONDS:
-            self._slots.popleft()
-        if sum(admissions for _, admissions, _ in self._slots) < LEAST_ADMISSIONS:
+            _, admissions, gpus = self._slots.popleft()
+            self._admissions -= admissions
+            self._gpus -= gpus
+        if self._admissions < LEAST_ADMISSIONS:
             return None
         seconds = now - self._slots[0][0]
-        return sum(gpus for _, _, gpus in self._slots) / seconds if seconds >= LEAST_SECONDS else None
+        return self._gpus / seconds if seconds >= LEAST_SECONDS else None

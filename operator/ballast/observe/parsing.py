@@ -13,6 +13,7 @@ from typing import Any
 from kubernetes.utils.quantity import parse_quantity
 
 from ballast.api import exporter, finalreading
+from ballast.api.jobenergy import OperatingPointMode
 from ballast.api.labels import (
     ATTEMPT_LABEL,
     COMPLETION_INDEX,
@@ -25,18 +26,12 @@ from ballast.api.labels import (
 )
 from ballast.api.podtemplate import PLACEMENT_GATE, TRAINER_CONTAINER
 from ballast.api.trainingjob import TrainingJob
+from ballast.decide.gang_request import GangRequest, Requirement, SelectorTerm, Toleration
 from ballast.decide.gpu_models import GpuModel, gpu_model
+from ballast.decide.learning.profile_keys import profile_key
+from ballast.decide.node import Taint
 from ballast.decide.resources import CPU, GPU, PODS, Resources, add
-from ballast.decide.snapshot import (
-    GangRequest,
-    Pod,
-    Requirement,
-    SelectorTerm,
-    Stuck,
-    Taint,
-    Toleration,
-    Workload,
-)
+from ballast.decide.snapshot import Pod, Stuck, Workload
 from ballast.errors import UserError
 from ballast.observe.pod_ends import began, ended_at, ended_before, last_words, seconds
 from ballast.observe.priorities import PriorityClass
@@ -156,6 +151,7 @@ def _gang_request(job: TrainingJob, sidecar: Resources) -> GangRequest:
         )
     _check_names(spec)
     required = (affinity.get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    point = job.spec.energy.operating_point
     per_pod = pod_request(spec)
     # It runs from the first to the last; where the pod asks as a whole, the exporter is a part of that.
     if exporter.is_carried_by(spec) and not spec.get("resources"):
@@ -168,7 +164,17 @@ def _gang_request(job: TrainingJob, sidecar: Resources) -> GangRequest:
         tolerations=tuple(_toleration(toleration) for toleration in spec.get("tolerations") or ()),
         objective=job.spec.energy.objective,
         max_slowdown_percent=job.spec.energy.max_slowdown_percent,
+        workload=(job.metadata.namespace, profile_key(job)) if dict(per_pod).get(GPU) else None,
+        work_seconds=_number(job.spec.energy.expected_duration),
+        has_deadline=job.spec.energy.deadline is not None,
+        power_limit_watts=_number(point.power_limit),
+        is_tuned=point.mode is OperatingPointMode.AUTO,
+        namespace=job.metadata.namespace,
     )
+
+
+def _number(quantity: Decimal | None) -> float | None:
+    return None if quantity is None else float(quantity)
 
 
 def _check_names(spec: JsonObject) -> None:

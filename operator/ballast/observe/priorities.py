@@ -46,10 +46,19 @@ class Priorities:
         Args:
             name: the class; None for the cluster's default, or else 0, as Kubernetes has it.
         """
+        value = self.value(name)
+        return None if value is None else self._ranks[value]
+
+    def value(self, name: str | None) -> int | None:
+        """Return a class's value; None if there is no such class.
+
+        Args:
+            name: the class; None for the cluster's default, or else 0, as Kubernetes has it.
+        """
         if name is None:
-            return self._ranks[max((c.value for c in self._classes.values() if c.is_default), default=0)]
+            return max((c.value for c in self._classes.values() if c.is_default), default=0)
         seen = self._classes.get(name)
-        return None if seen is None else self._ranks[seen.value]
+        return None if seen is None else seen.value
 
     def _rank(self) -> None:
         values = sorted({0, *(seen.value for seen in self._classes.values())})

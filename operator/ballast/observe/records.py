@@ -23,10 +23,13 @@ from ballast.decide.actions import (
     Ungate,
     WriteStatus,
 )
+from ballast.decide.gang_request import GangRequest, PodSize
 from ballast.decide.gpu_asks import HeldGpu
 from ballast.decide.life.ends import avoided
+from ballast.decide.policy import Policy
+from ballast.decide.precedence import precedence
 from ballast.decide.resources import Resources
-from ballast.decide.snapshot import GangRequest, Job, Orphan, Pod, PodSize, Workload
+from ballast.decide.snapshot import Job, Orphan, Pod, Workload
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class Record:
     Attributes:
         gang: what the template asks for.
         profile_key: under which its workload is learned.
+        keeps_checkpoints: its trainer saves to a volume that outlives its pods.
         grown: what one of its pods asks for in fact, if the API server made it larger than the template.
         grown_at: when that was last seen; seconds since the epoch.
         assumed: the status that is being written.
@@ -56,6 +60,7 @@ class Record:
     job: TrainingJob | None = None
     gang: GangRequest | None = None
     profile_key: str = ""
+    keeps_checkpoints: bool = False
     problem: str | None = None
     grown: PodSize | None = None
     grown_at: float | None = None
@@ -168,16 +173,18 @@ class Record:
         self,
         uid: str,
         rank: int | None,
-        aging_seconds: float,
+        policy: Policy,
         gpus_of: Callable[[str, str], tuple[HeldGpu, ...]] = lambda node, pod: (),
+        priority: int | None = 0,
     ) -> Job | None:
         """Return the job as `decide` reads it, or None while the job itself is unknown.
 
         Args:
             uid: the job's UID.
             rank: of its priority class; None if there is no such class.
-            aging_seconds: the head start of one class.
+            policy: how much of a head start a class and a deadline give.
             gpus_of: returns the GPUs that a node's agent has seen a pod hold.
+            priority: its class's value; None if there is no such class.
         """
         job = self.job
         if job is None:
@@ -202,7 +209,7 @@ class Record:
             job=job,
             uid=uid,
             queued_at=queued_at,
-            precedence=queued_at - (rank or 0) * aging_seconds,
+            precedence=precedence(job, queued_at, rank or 0, policy),
             gang=None if is_unranked else self._gang(job, [pod for pod in pods if pod.attempt == attempt]),
             problem=problem,
             workloads=tuple(own.workloads.values()),
@@ -213,6 +220,8 @@ class Record:
             ungating=self.ungating,
             removing=self.removing,
             held_gpus={pod.uid: gpus for pod in pods if pod.node and (gpus := gpus_of(pod.node, pod.uid))},
+            priority=priority,
+            keeps_checkpoints=self.keeps_checkpoints,
         )
 
     def held(self, view: Job) -> Mapping[str, Resources]:

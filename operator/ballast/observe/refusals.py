@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ballast.decide.snapshot import GangRequest, Refusal
+from ballast.decide.gang_request import GangRequest
+from ballast.decide.snapshot import Refusal
 
 
 class Refusals:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ballast.decide.actions import (
     Action,
     AskForRefusal,
+    MarkNode,
     NodeAction,
     ReleaseOrphan,
     ReleasePod,
@@ -20,6 +21,7 @@ from ballast.decide.actions import (
     WriteProfile,
     WriteStatus,
 )
+from ballast.observe.empty_nodes import EmptyNodes
 from ballast.observe.energy_profiles import EnergyProfiles
 from ballast.observe.held_pods import HeldPods
 from ballast.observe.job_records import JobRecords
@@ -43,11 +45,15 @@ class ActionsUnderWay:
     measurements: Measurements
     held_pods: HeldPods
     pace: Pace
+    empty_nodes: EmptyNodes
 
     def assume(self, action: Action) -> tuple[str, ...]:
         """Count an action as done while it is under way."""
         if isinstance(action, NodeAction):
             self.powers.assume(action)
+            return ()
+        if isinstance(action, MarkNode):
+            self.empty_nodes.assume(action)
             return ()
         if isinstance(action, WriteProfile):
             self.profiles.assume(action)
@@ -55,6 +61,8 @@ class ActionsUnderWay:
         if isinstance(action, (ReleasePod, ReleaseOrphan)):
             self.held_pods.begins(released(action))
             return ()
+        if isinstance(action, WriteStatus) and action.transition is Transition.ADMIT:
+            self.empty_nodes.promise(place.node for place in action.status.placement)
         uid = action.job.metadata.uid
         self.records.of(uid).assume(action)
         return (uid,)
@@ -69,6 +77,9 @@ class ActionsUnderWay:
         """
         if isinstance(action, NodeAction):
             self.powers.settle(action)
+            return ()
+        if isinstance(action, MarkNode):
+            self.empty_nodes.settle(action)
             return ()
         if isinstance(action, WriteProfile):
             self.measurements.may_enter(self.profiles.settle(action))
@@ -97,6 +108,9 @@ class ActionsUnderWay:
         """
         if isinstance(action, NodeAction):
             self.powers.reject(action, now)
+            return ()
+        if isinstance(action, MarkNode):
+            self.empty_nodes.reject(action, now)
             return ()
         if isinstance(action, WriteProfile):
             self.profiles.reject(action, now)

@@ -6,15 +6,20 @@ parts ever tell of different moments of the same job; of a job that is gone noth
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from ballast.api.jobstatus import Phase
 from ballast.decide.life.accounting import unheard
 from ballast.decide.life.lifecycle import next_due
 from ballast.decide.operating_point import asks
+from ballast.decide.points.time_left import seconds_left
 from ballast.decide.policy import Policy
+from ballast.decide.snapshot import Job
 from ballast.observe.agenda import Agenda
+from ballast.observe.contenders import Contenders
 from ballast.observe.energy_profiles import EnergyProfiles
 from ballast.observe.figure_news import FigureNews
 from ballast.observe.held_pods import HeldPods
@@ -27,6 +32,7 @@ from ballast.observe.measurements import Measurements
 from ballast.observe.node_powers import NodePowers
 from ballast.observe.node_usage import NodeUsage
 from ballast.observe.records import Record, nodes_of
+from ballast.observe.releases import Releases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +56,20 @@ class Upkeep:
     profiles: EnergyProfiles
     measurements: Measurements
     figure_news: FigureNews
+    releases: Releases
     agenda: Agenda
+    contenders: Contenders
+    _put_off: list[dict[str, None]] = field(default_factory=list)  # of each block of news that is being taken in
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Derive what follows from all news of a block once, at its end; nobody may ask for it before."""
+        self._put_off.append({})
+        try:
+            yield
+        finally:
+            for uid in self._put_off.pop():
+                self.refresh(uid)
 
     def refresh(self, uid: str, now: float | None = None) -> None:
         """Derive anew what follows from one job.
@@ -59,6 +78,9 @@ class Upkeep:
             uid: the job's UID.
             now: seconds since the epoch; None to ask the clock.
         """
+        if self._put_off:
+            self._put_off[-1][uid] = None
+            return
         record = self.records.of(uid)
         job = self.views.of(uid)
         if job is None:
@@ -81,28 +103,43 @@ class Upkeep:
         self.measurements.put(uid, held_point(job, asked, boards), now)
         if job.job.status.phase is not Phase.RUNNING:
             self.figure_news.forget(uid)
+        self._put_release(job, now)
         if record.rests_until is not None and record.rests_until <= now:
             record.rests_until = None
         due = (record.rests_until or next_due(job, now, self.policy), forgets_at)
+        untouchable = record.assumed is not None or record.rests_until is not None
         self.agenda.put(
-            job,
-            now,
-            min((time for time in due if time is not None), default=None),
-            untouchable=record.assumed is not None or record.rests_until is not None,
+            job, now, min((time for time in due if time is not None), default=None), untouchable=untouchable
         )
+        if self.contenders.put(job, untouchable=untouchable):
+            self.usage.gains += 1  # what was held may be free
 
     def refresh_on(self, node: str) -> None:
         """Derive anew what follows from the jobs that a node's change concerns."""
         for uid in self.jobs_on_nodes.on(node):
             self.refresh(uid)
 
-    def refresh_queue(self) -> None:
-        """Derive anew what follows from the jobs that wait: the whole queue may have another order."""
-        for uid in self.agenda.queued():
+    def refresh_priorities(self) -> None:
+        """Derive anew what follows from jobs' priorities: the queue's order, and who may be stopped for whom."""
+        for uid in (*self.agenda.queued(), *self.agenda.running()):
             self.refresh(uid)
 
+    def _put_release(self, job: Job, now: float) -> None:
+        """Tell when the job gives its GPUs back: by what its trainer reports, or had reported in its status."""
+        held: Counter[str] = Counter()
+        for place in job.job.status.placement:
+            held[place.node] += place.gpus
+        at = _done_at(job, now)
+        if job.job.status.phase is not Phase.RUNNING or not held.total() or at is None:
+            self.releases.drop(job.uid)
+        else:
+            self.releases.put(job.uid, held, at)
+
     def _drop(self, uid: str, record: Record) -> None:
+        self.releases.drop(uid)
         self.agenda.drop(uid)
+        if self.contenders.drop(uid):
+            self.usage.gains += 1
         self.usage.claim(uid, {})
         self.jobs_on_nodes.put(uid, frozenset())
         self.powers.ask(uid, ())
@@ -112,3 +149,14 @@ class Upkeep:
         self.figure_news.forget(uid)
         self.held_pods.put_orphans(uid, record.held_pods(leaving=record.unreadable))
         self.records.prune(uid)
+
+
+def _done_at(job: Job, now: float) -> float | None:
+    """Return when a job will be done, seconds since the epoch; None if nobody knows."""
+    left = seconds_left(job)
+    if left is not None:
+        return now + left
+    told = job.job.status.progress
+    if told is None or told.estimated_seconds_left is None or told.reported_at is None:
+        return None
+    return told.reported_at.timestamp() + told.estimated_seconds_left

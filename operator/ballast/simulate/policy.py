@@ -91,6 +91,7 @@ class View:
         off: Nodes that are switched off, where the experiment allows that: a job that starts there waits for the boot.
         grams_per_kwh: Of the electricity now; None without a series.
         price_per_kwh: Likewise.
+        read: Running jobs of which there is a reading since the policy was asked last; None if all may have one.
     """
 
     now: float
@@ -101,6 +102,7 @@ class View:
     off: frozenset[str] = frozenset()
     grams_per_kwh: float | None = None
     price_per_kwh: float | None = None
+    read: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from tests.cluster import Cluster
 from tests.cluster.node import RealNode
 from tests.e2e.agent.conftest import GpuSite, session_agents
 from tests.e2e.agents import Agents
-from tests.e2e.energy_model.preferred import preferred
 from tests.e2e.energy_model.story import Place, Story, tell
 from tests.e2e.energy_model.versions import Versions
 from tests.e2e.kube import Kube
 from tests.e2e.namespace import Namespace
 from tests.e2e.operators import Operators
 from tests.e2e.readings.conftest import readings
+from tests.nvmlsim.preferred import preferred
 
 __all__ = ["readings", "session_agents"]
 

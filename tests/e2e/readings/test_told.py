@@ -95,11 +95,14 @@ def test_only_the_trainer_can_report(told: Told) -> None:
 
 def _is_told(job: JsonObject) -> bool:
     status, fresh = job["status"], condition(job, "TelemetryFresh")
+    progress = status.get("progress", {})
     return (
         fresh is not None
         and fresh["status"] == "True"
         and status.get("energy", {}).get("watts", 0) > 50
-        and status.get("progress", {}).get("step", 0) > 3
+        and progress.get("step", 0) > 3
+        # The speed that it follows from takes a few steps more than the step itself.
+        and "estimatedSecondsLeft" in progress
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ballast.settings import OperatorSettings
 from tests.cluster.errors import CommandError
 from tests.cluster.helm import CHART, helm, rendered
 
@@ -29,6 +30,13 @@ def test_a_setting_reaches_the_operator_as_a_person_wrote_it() -> None:
     assert variables["BALLAST_WEBHOOK_PORT"] == "9443"
 
 
+def test_weights_reach_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = environment(rendered("--set-json", 'queue.weights={"team-a": 2, "team-b": 0.5}'))
+    monkeypatch.setenv("BALLAST_QUEUE_WEIGHTS", variables["BALLAST_QUEUE_WEIGHTS"])
+    assert OperatorSettings().queue_weights == {"team-a": 2, "team-b": 0.5}
+    assert "BALLAST_QUEUE_WEIGHTS" not in environment(rendered())
+
+
 @pytest.mark.parametrize(
     ("option", "named"),
     [
@@ -41,6 +49,13 @@ def test_a_setting_reaches_the_operator_as_a_person_wrote_it() -> None:
         ("agent.settings.hertz=1", "hertz"),
         ("agent.hostPort=1", "hostPort"),
         ("uninstall.timeoutSeconds=0", "timeoutSeconds"),
+        ("settings.shareSeconds=-1", "shareSeconds"),
+        ("settings.deadlineHeadStartSeconds=-1", "deadlineHeadStartSeconds"),
+        ("queue.weights.team-a=0", "team-a"),
+        ("queue.weights.team-a=1001", "team-a"),
+        ("queue.weights.team-a=much", "team-a"),
+        ("queue.weights.Team_A=2", "Team_A"),
+        ("queue.weight.team-a=2", "weight"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(option: str, named: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ballast.api.finalreading import FINALIZER
-from ballast.api.labels import JOB_UID_LABEL
+from ballast.api.labels import EMPTY, EMPTY_CONDITION, JOB_UID_LABEL
 from ballast.kube import KubeClient
 from ballast.uninstall import uninstall
 from tests.cluster import Cluster
@@ -38,6 +38,7 @@ RIGHTS = {
     "patch nodepowers.ballast.dev",
     "delete nodepowers.ballast.dev",
     "list nodes",
+    "patch nodes/status",
     "list pods",
     "patch pods",
 }
@@ -198,6 +199,19 @@ async def test_no_pod_waits_any_more_for_its_last_reading_to_be_kept(held_pod: s
     async with await KubeClient.connect() as client:
         assert await uninstall(client, OPERATOR_NAMESPACE, timeout_seconds=60) == 0
     assert kube.get(held_pod)["metadata"]["finalizers"] == [OTHERS]
+
+
+@pytest.mark.usefixtures("operator", "as_uninstaller", "agents")
+async def test_no_node_is_marked_as_empty_any_more(kube: Kube) -> None:
+    node = f"/api/v1/nodes/{NODES[0]}"
+    conditions = [*kube.get(node)["status"]["conditions"], {"type": EMPTY_CONDITION, "status": "True"}]
+    kube.merge(f"{node}/status", {"metadata": {"labels": {EMPTY: "true"}}, "status": {"conditions": conditions}})
+    async with await KubeClient.connect() as client:
+        assert await uninstall(client, OPERATOR_NAMESPACE, timeout_seconds=60) == 0
+    found = kube.get(node)
+    assert EMPTY not in found["metadata"]["labels"]
+    assert EMPTY_CONDITION not in {each["type"] for each in found["status"]["conditions"]}
+    assert "Ready" in {each["type"] for each in found["status"]["conditions"]}
 
 
 def _operators(kube: Kube) -> list[JsonObject]:

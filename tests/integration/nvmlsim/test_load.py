@@ -28,6 +28,17 @@ def wait_for_load(gpus: GpuNodeControl, uuid: str) -> None:
     wait_until(lambda: gpus.gpu(uuid).utilization > 0.6, "a busy GPU", timeout_seconds=PATIENCE_SECONDS)
 
 
+def wait_for_rest(gpus: GpuNodeControl, uuid: str) -> None:
+    """Wait until nothing is drawn above idle for a second: a container's start is work, which ends in steps."""
+    seen = []
+
+    def rests() -> bool:
+        seen.append(sum(gpus.truth(uuid).active_joules.values()))
+        return gpus.gpu(uuid).utilization == 0 and len(seen) > 5 and seen[-1] == seen[-6]
+
+    wait_until(rests, "an idle GPU", timeout_seconds=PATIENCE_SECONDS)
+
+
 def wait_for_power(gpus: GpuNodeControl, uuid: str, limit_watts: float) -> None:
     """Wait until a GPU draws what was measured under the limit, for as long as it is busy."""
 
@@ -61,7 +72,7 @@ def test_an_idle_holder_has_the_idle_joules(pods: Pods, v100: RealNode) -> None:
     gpus = v100.gpus
     uid = pods.start("idle", v100)
     (uuid,) = pods.told("idle")["visible"]
-    wait_until(lambda: gpus.gpu(uuid).utilization == 0, "an idle GPU", timeout_seconds=PATIENCE_SECONDS)
+    wait_for_rest(gpus, uuid)
     before = gpus.truth(uuid)
     wait_until(
         lambda: gpus.truth(uuid).idle_joules[uid] > before.idle_joules[uid] + 20,

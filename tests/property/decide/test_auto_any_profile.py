@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ballast.api.energyprofile import EnergyProfile, MeasuredPoint
 from ballast.api.jobstatus import TrainingJobStatus
 from ballast.decide.cycle import decide
+from ballast.decide.model.candidate_limits import candidate_limits
 from ballast.decide.model.prediction import GpuRange
-from ballast.decide.points.choosing import candidate_limits
 from tests.auto_builders import (
     BOARD,
     CLOCK,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ballast.api.energyprofile import EnergyProfile
 from ballast.api.jobstatus import ChosenPoint
 from ballast.decide.cycle import decide
+from ballast.decide.model.candidate_limits import candidate_limits
 from ballast.decide.operating_point import asks
 from ballast.decide.points.auto_point import tuned
-from ballast.decide.points.choosing import candidate_limits
 from ballast.decide.snapshot import Job
 from tests.auto_builders import (
     BOARD,

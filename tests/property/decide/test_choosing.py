@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ballast.api.jobenergy import Objective
+from ballast.decide.model.candidate_limits import candidate_limits
 from ballast.decide.model.prediction import GpuRange, Sample
-from ballast.decide.points.choosing import Kind, candidate_limits, choose
+from ballast.decide.points.choosing import Kind, choose
 from ballast.decide.points.exploring import STEEPEST
 from ballast.decide.points.wishes import Exploration, Wishes
 from tests.curve_builders import A40, V100, MadeUpCurve

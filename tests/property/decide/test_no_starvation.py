@@ -1,4 +1,4 @@
-"""With an endless stream of small jobs behind it, a big gang still gets its turn: after its patience and what runs.
+"""Nobody starves, whatever arrives: not a big gang, nor who has a low priority, no deadline, or more than its share.
 
 The cluster here knows only nodes and run times; the queue is the real one, cycle after cycle.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ballast.decide.fair_share import MOST_TIMES_OVER
 from ballast.decide.policy import Policy
 from ballast.decide.queueing import admit
 from tests.builders import NOW, JobBuilder, NodeBuilder, job, node, snapshot
@@ -86,3 +87,27 @@ def test_a_low_priority_overtakes_a_stream_of_higher_ones_once_it_is_old_enough(
             return
         assert cluster.now <= rank * Policy().aging_seconds, "it starves"
         cluster.passes(step)
+
+
+@given(st.data())
+def test_whatever_arrives_the_wait_is_bounded_by_the_head_starts_and_what_fair_share_puts_back(
+    data: st.DataObject,
+) -> None:
+    """The worst that the queue knows: rivals of higher priority with tight deadlines, of other namespaces."""
+    cluster = Cluster({"n": 1})
+    most = data.draw(st.integers(0, 3))
+    policy = Policy(weights={"old": data.draw(st.floats(0.01, 100))}, patience_seconds=1e9)
+    used = {"old": data.draw(st.integers(0, 100))}
+    old = job("old").with_gpus(1).in_namespace("old")
+    bound = most * policy.aging_seconds + policy.deadline_head_start_seconds + MOST_TIMES_OVER * policy.share_seconds
+    while True:
+        rival = job(f"rival-{cluster.now:.0f}").with_gpus(1).waiting_since(cluster.now)
+        rival = replace(
+            rival.due_in(cluster.now + data.draw(st.integers(1, 9999))), rank=data.draw(st.integers(0, most))
+        )
+        rival = rival.in_namespace(data.draw(st.sampled_from(["new", "other", "old"])))
+        seen = snapshot(cluster.nodes(), [old, rival], now=NOW + cluster.now, policy=policy, used=used)
+        if admit(seen, 1).writes[0].job.metadata.name == "old":
+            return
+        assert cluster.now <= bound, "it starves"
+        cluster.passes(data.draw(st.integers(1800, 7200)))

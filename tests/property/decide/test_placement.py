@@ -9,9 +9,11 @@ from hypothesis import given
 from ballast.api.conditions import Reason
 from ballast.decide.capacity import Capacity
 from ballast.decide.eligibility import ineligible_because
-from ballast.decide.placement import Placement, place, rank
+from ballast.decide.gang_request import GangRequest
+from ballast.decide.node import Node
+from ballast.decide.outlook import Outlook
+from ballast.decide.placement import Placement, place
 from ballast.decide.resources import copies_that_fit
-from ballast.decide.snapshot import GangRequest, Node
 from tests.builders import JobBuilder, NodeBuilder
 from tests.property.decide.clusters import clusters, jobs
 
@@ -51,7 +53,8 @@ def test_nothing_is_refused_that_would_fit(cluster: list[NodeBuilder], asking: J
     usable = {model for model, pods in empty.items() if pods >= gang.replicas}
     if gang.gpus_per_pod and usable:
         models = {node.gpu_model for node in nodes if node.gpu_model is not None and node.gpu_model.name in usable}
-        usable = {model.name for model in rank(gang, sorted(models, key=lambda model: model.name))}
+        seen = Outlook().prospects(gang, dict.fromkeys(sorted(models, key=lambda model: model.name)))
+        usable = {each.gpu_model.name for each in seen if not each.is_too_slow(gang.max_slowdown_percent)}
     assert all(free[model] < gang.replicas for model in usable)
     expected = Reason.WAITING_FOR_CAPACITY if usable else Reason.CLUSTER_TOO_SMALL if empty else Reason.NO_ELIGIBLE_NODE
     assert outcome.reason is expected

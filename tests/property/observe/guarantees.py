@@ -16,7 +16,7 @@ from ballast.decide.policy import Policy
 from ballast.observe.cluster_state import Kind
 from ballast.observe.parsing import pod_request, resources, training_pod
 from tests.builders import NOW
-from tests.property.observe import ledgers
+from tests.property.observe import ledgers, preempted
 from tests.property.observe.controllers import attempt_of
 from tests.property.observe.store import JsonObject, has_ended, index_of, is_leaving, owner_of
 
@@ -133,6 +133,7 @@ def check_status(world: World, before: JsonObject, after: JsonObject) -> None:
     assert (new.failures - old.failures) in {0, 1}
     assert new.active_seconds >= old.active_seconds
     ledgers.check_entries(world, before, old, new)
+    preempted.check_stop(world, before, old, new)
     own = {attempt for uid, attempt in world.own_failures if uid == before["metadata"]["uid"]}
     assert new.failures <= len(own), f"{new.failures} failures are counted, {sorted(own)} were the trainer's own"
     holds = new.phase.value in HOLDING

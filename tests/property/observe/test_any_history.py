@@ -30,7 +30,8 @@ NODES = [
 FOREIGN = [foreign_pod("web").asking_for(gpus="1", cpu="1").running_on("a"), foreign_pod("db").running_on("plain")]
 REQUESTS = [
     job("one").with_gpus(1),
-    job("pair").with_gpus(2).replicas(2),
+    job("kept").with_gpus(2).keeping_checkpoints(),
+    job("pair").with_gpus(2).replicas(2).keeping_checkpoints(),
     job("wide").with_gpus(1).replicas(5).slowed_by_at_most(1000),
     job("fast").with_gpus(2).minimizing("MinimizeTime"),
     job("cpus").with_cpus(2).replicas(2).launched_by("torchrun"),

@@ -28,6 +28,9 @@ class ApiServer:
     async def apply(self, path: str, body: Any, *, force: bool = True) -> JsonObject:
         return await self._answer("apply", path, body)
 
+    async def merge(self, path: str, body: Any) -> JsonObject:
+        return await self._answer("merge", path, body)
+
     async def json_patch(self, path: str, operations: Any) -> JsonObject:
         return await self._answer("patch", path, operations)
 

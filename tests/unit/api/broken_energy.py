@@ -60,6 +60,7 @@ BROKEN_ENERGY = (
     _energy("no-power", "powerLimit must be more than", operatingPoint={"mode": "Fixed", "powerLimit": "0.0W"}),
     _energy("no-clock", "maxClock must be more than", operatingPoint={"mode": "Fixed", "maxClock": "0MHz"}),
     _energy("no-energy", "limit must be more than", limit="00kWh"),
+    _energy("no-duration", "expectedDuration must be more than", expectedDuration="0s"),
     _energy("deadline-of-old", "must be a moment after", deadline="1969-12-31T23:59:59Z"),
     _energy("delay-forgotten", "maxDelay must be set with mode", shift={"mode": "Prefer"}),
     _energy("required-delay-forgotten", "maxDelay must be set with mode", shift={"mode": "Require"}),

@@ -59,6 +59,7 @@ def complete_energy() -> dict[str, Any]:
         "maxSlowdownPercent": 25,
         "deadline": MOMENT,
         "limit": "12kWh",
+        "expectedDuration": "6h",
         "operatingPoint": {"mode": "Fixed", "powerLimit": "250W", "maxClock": "1.41GHz"},
         "profileKey": "resnet50-bs256",
         "shift": {"mode": "Prefer", "maxDelay": "6h"},
@@ -107,6 +108,11 @@ def complete_status() -> dict[str, Any]:
         "queue": {"position": 20, "predictedStart": time},
         "gpus": 4,
         "nodes": "node-a,node-b",
+        "preemption": {
+            "until": time,
+            "nodes": ["node-a"],
+            "victims": [{"uid": "3c9fbd2e-4b0e-4a55-9d0e-0c7f6f2f8f10", "attempt": 2}],
+        },
         "placement": [
             {
                 "pod": "digits-1-0",
@@ -125,6 +131,48 @@ def complete_status() -> dict[str, Any]:
             "samples": 7,
             "observedGeneration": 3,
             "why": "225 W of 300 W: 12 % fewer joules for 3 % more time, measured",
+            "options": [
+                {
+                    "powerLimitWatts": 150,
+                    "joulesPercent": -14.5,
+                    "slowdownPercent": 21,
+                    "measured": False,
+                    "against": "too slow: 21 % > 10 %",
+                },
+                {
+                    "powerLimitWatts": 225,
+                    "joulesPercent": -12,
+                    "slowdownPercent": 3,
+                    "measured": True,
+                    "against": "",
+                },
+            ],
+        },
+        "decision": {
+            "at": time,
+            "kind": "Placed",
+            "workSeconds": 3600,
+            "workIsAssumed": True,
+            "options": [
+                {
+                    "gpuModel": "A100",
+                    "nodes": 2,
+                    "powerLimitWatts": 225,
+                    "joules": 4_380_000,
+                    "seconds": 6120,
+                    "waitSeconds": 0,
+                    "against": "",
+                },
+                {
+                    "gpuModel": "H100",
+                    "nodes": 1,
+                    "powerLimitWatts": 500,
+                    "joules": 4_510_000,
+                    "seconds": 3780,
+                    "waitSeconds": 180,
+                    "against": "3 % more joules",
+                },
+            ],
         },
         "energy": {
             "predictedWatts": 812.5,

@@ -22,8 +22,8 @@ NOT_IN_THE_CHART = {
     "http_host", "http_port", "webhook_host", "webhook_port", "certificate_days", "namespace", "lease_name",
     "agents", "agent_port", "debounce_seconds", "idle_seconds", "resync_seconds", "stuck_seconds",
 }  # fmt: skip
-#: Of readings, where it stands in the chart, and which setting of the operator it is.
-READINGS = {
+#: Of readings, empty nodes and the queue, where it stands in the chart, and which setting of the operator it is.
+ELSEWHERE = {
     ("exporter", "pollSeconds"): "exporter_poll_seconds",
     ("prometheus", "url"): "prometheus_url",
     ("prometheus", "headers"): "prometheus_headers",
@@ -31,6 +31,9 @@ READINGS = {
     ("prometheus", "telemetrySeconds"): "telemetry_seconds",
     ("prometheus", "staleSeconds"): "telemetry_stale_seconds",
     ("prometheus", "lostReadingSeconds"): "lost_reading_seconds",
+    ("emptyNodes", "mark"): "empty_nodes_mark",
+    ("emptyNodes", "removed"): "empty_nodes_removed",
+    ("queue", "weights"): "queue_weights",
 }
 #: Of readings, what is no value of its own kind: an image, files, and what depends on the cluster.
 OF_READINGS_BY_TEMPLATE = {
@@ -72,10 +75,8 @@ def test_it_has_the_same_bounds(name: str, schema: dict[str, Any], values: dict[
     assert schema.get("exclusiveMinimum") == next((each.gt for each in bounds if isinstance(each, Gt)), None)
 
 
-@pytest.mark.parametrize(("place", "field"), READINGS.items())
-def test_what_readings_are_set_to_is_the_operators_own_default_with_its_bounds(
-    place: tuple[str, str], field: str
-) -> None:
+@pytest.mark.parametrize(("place", "field"), ELSEWHERE.items())
+def test_what_stands_elsewhere_is_the_operators_own_default_with_its_bounds(place: tuple[str, str], field: str) -> None:
     part, name = place
     setting, schema = OperatorSettings.model_fields[field], SCHEMA[part]["properties"][name]
     assert VALUES[part][name] == setting.default
@@ -94,8 +95,8 @@ def test_the_exporter_gets_what_the_operator_would_give_it(name: str) -> None:
 
 
 def test_each_of_the_operators_can_be_set_or_is_left_out_on_purpose() -> None:
-    of_readings = {*READINGS.values(), *OF_READINGS_BY_TEMPLATE}
-    known = {field_of(name) for name in SETTINGS} | NOT_IN_THE_CHART | of_readings
+    elsewhere = {*ELSEWHERE.values(), *OF_READINGS_BY_TEMPLATE}
+    known = {field_of(name) for name in SETTINGS} | NOT_IN_THE_CHART | elsewhere
     assert known == set(OperatorSettings.model_fields)
     assert set(VALUES["settings"]) == set(SETTINGS)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ballast.api.conditions import ConditionType, Reason
 from ballast.api.jobstatus import Phase, PodPlacement
 from ballast.decide.actions import Transition, WriteStatus
@@ -16,7 +18,7 @@ def admission(waiting: JobBuilder) -> WriteStatus:
     return write
 
 
-GANG = job("gang").with_gpus(4).replicas(2).waiting_since(-60).at_generation(3)
+GANG = job("gang").with_gpus(4).replicas(2).at_point(mode="None").waiting_since(-60).at_generation(3)
 
 
 def test_the_job_goes_to_placing() -> None:
@@ -39,7 +41,7 @@ def test_columns_for_people() -> None:
     assert status.nodes == "a,b"
     assert status.gpus == 8
     assert status.energy is not None
-    assert status.energy.predicted_watts == 8 * 304
+    assert status.energy.predicted_watts == pytest.approx(8 * 304)
 
 
 def test_when_it_was_queued_is_kept() -> None:

@@ -79,8 +79,15 @@ def test_time_left_is_that_at_the_found_limit(asked: list[Wishes]) -> None:
 def test_what_the_gpu_model_costs_is_taken_off(asked: list[Wishes]) -> None:
     at_once = watched()
     faster = {each.name: each.build() for each in (*NODES, node("c").with_gpus("A100", 8))}
-    tuned(ready(learned=known(FOUND)), replace(at_once, nodes=faster))
-    assert asked[0].max_slowdown_percent == pytest.approx(100 * (1.1 * 1.18 / 2.0 - 1))
+    slower = auto_job(maxSlowdownPercent=100)
+    tuned(ready(slower, learned=known(FOUND)), replace(at_once, nodes=faster))
+    assert asked[0].max_slowdown_percent == pytest.approx(100 * (2.0 * 1.18 / 2.0 - 1))
+
+
+def test_on_a_model_that_is_too_slow_the_slowdown_counts_from_its_own(asked: list[Wishes]) -> None:
+    faster = {each.name: each.build() for each in (*NODES, node("c").with_gpus("A100", 8))}
+    tuned(ready(learned=known(FOUND)), replace(watched(), nodes=faster))
+    assert asked[0].max_slowdown_percent == pytest.approx(10.0)
 
 
 @pytest.mark.parametrize(("seconds", "percent"), [(21_000.0, 5.0), (20_000.0, 0.0), (10_000.0, -50.0)])

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ballast.api.jobenergy import Objective
-from ballast.decide.points.choosing import Choice, Kind, candidate_limits, choose
+from ballast.decide.model.candidate_limits import candidate_limits
+from ballast.decide.points.choosing import Choice, Kind, choose
 from ballast.decide.points.wishes import Wishes
 from tests.curve_builders import A40, V100, MadeUpCurve, fast, flat
 

@@ -7,8 +7,9 @@ import math
 import pytest
 
 from ballast.decide.energy_model import HierarchicalModel
+from ballast.decide.model.candidate_limits import candidate_limits
 from ballast.decide.model.prediction import GpuRange, Sample
-from ballast.decide.points.choosing import Choice, Kind, candidate_limits, choose
+from ballast.decide.points.choosing import Choice, Kind, choose
 from ballast.decide.points.wishes import Wishes
 from tests.curve_builders import A40, V100, fast
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ballast.decide.model.candidate_limits import candidate_limits
 from ballast.decide.model.prediction import GpuRange
-from ballast.decide.points.choosing import candidate_limits
 from tests.curve_builders import A40, V100
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from ballast.decide.model.candidate_limits import candidate_limits
 from ballast.decide.model.prediction import Sample
-from ballast.decide.points.choosing import Choice, Kind, candidate_limits, choose
+from ballast.decide.points.choosing import Choice, Kind, choose
 from ballast.decide.points.wishes import Caution, Wishes
 from tests.curve_builders import MadeUpCurve, fast
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from ballast.api.jobenergy import Objective
+from ballast.decide.model.candidate_limits import candidate_limits
 from ballast.decide.model.known_limits import known_limits, pooled
 from ballast.decide.model.prediction import Sample
-from ballast.decide.points.choosing import Choice, Kind, candidate_limits, choose
+from ballast.decide.points.choosing import Choice, Kind, choose
 from ballast.decide.points.exploring import lost_seconds
 from ballast.decide.points.wishes import Exploration, Wishes
 from tests.curve_builders import A40, MadeUpCurve, fast, flat

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ballast.api.jobenergy import Objective
-from ballast.decide.points.choosing import candidate_limits, choose
+from ballast.decide.model.candidate_limits import candidate_limits
+from ballast.decide.points.choosing import choose
 from ballast.decide.points.wishes import Wishes
 from tests.curve_builders import A40, MadeUpCurve, fast, flat
 

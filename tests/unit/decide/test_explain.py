@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ballast.api.conditions import ConditionType, Reason, find_condition
+from ballast.api.decision import DecisionKind
 from ballast.api.jobstatus import Phase
 from ballast.decide.actions import Transition, WriteStatus
 from ballast.decide.explaining import explain
+from ballast.decide.options import Option, Weighed
 from ballast.decide.queueing import Admissions
 from ballast.decide.snapshot import Refusal
 from tests.builders import JobBuilder, at, job, snapshot
 
 FULL = Refusal(Reason.WAITING_FOR_CAPACITY, "needs 1 pod x 8 GPUs; A100 0 of 8 free")
 TOO_SMALL = Refusal(Reason.CLUSTER_TOO_SMALL, "needs 9 GPUs")
+
+
+def weighing(against: str) -> Refusal:
+    """Return the refusal of capacity with one option."""
+    return replace(FULL, weighed=Weighed((Option("A100", 1, None, 5e6, 3600.0, 0.0, against),), 3600.0, True))
 
 
 def told(waiting: JobBuilder, refusal: Refusal | None = FULL, admitted: tuple[str, ...] = ()) -> list[WriteStatus]:
@@ -77,3 +86,28 @@ def test_a_template_that_cannot_be_used_is_told_with_the_remedy() -> None:
     assert write.status.phase is Phase.QUEUED
     assert write.status.reason == Reason.INVALID_SPEC
     assert "ask for nvidia.com/gpu in the trainer's limits" in write.status.conditions[0].message
+
+
+def test_who_waits_is_told_the_options() -> None:
+    [write] = told(job("train").with_gpus(8), weighing("no room: 0 of 8 free"))
+    decision = write.status.decision
+    assert decision is not None
+    assert (decision.at, decision.kind) == (at(0), DecisionKind.WAITING)
+    assert [option.against for option in decision.options] == ["no room: 0 of 8 free"]
+
+
+def test_options_are_told_anew_when_a_verdict_changes_and_not_for_a_number() -> None:
+    [first] = told(job("train").with_gpus(8), weighing("no room: 0 of 8 free"))
+    waiting = job("train").with_gpus(8).with_status(**dict(first.status))
+    assert told(waiting, weighing("no room: 4 of 8 free")) == []
+    [write] = told(waiting, weighing("held for a job that has waited 9 min"))
+    assert write.note is None
+    assert write.status.conditions == first.status.conditions
+    assert write.status.decision is not None
+    assert write.status.decision.options[0].against == "held for a job that has waited 9 min"
+
+
+def test_another_reason_takes_the_options_of_the_last_one_away() -> None:
+    [first] = told(job("train").with_gpus(8), weighing("no room: 0 of 8 free"))
+    [write] = told(job("train").with_gpus(8).with_status(**dict(first.status)), TOO_SMALL)
+    assert write.status.decision is None

@@ -49,7 +49,7 @@ def test_who_comes_before_it_is_not_held_up() -> None:
     assert names(came(BIG, urgent, nodes=(A.using(gpus=1),))) == ["small"]
 
 
-def test_held_nodes_are_free_for_the_one_they_are_held_for() -> None:
+def test_held_are_free_for_the_one_they_are_held_for() -> None:
     assert names(came(BIG, SMALL, nodes=(A,))) == ["big"]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from ballast.decide.gpu_models import A40, A100, H100, KNOWN_MODELS, P100, V100
-from ballast.decide.placement import rank
 from tests.builders import PRODUCTS, job, node
 from tests.unit.decide.placing import placed
 
@@ -17,16 +16,22 @@ def test_every_known_model_is_found_by_its_product_label() -> None:
     assert set(PRODUCTS) == {model.name for model in KNOWN_MODELS}
 
 
-def test_within_the_slowdown_the_fewest_joules_win() -> None:
-    # A100 draws fewer joules than H100 for the same work, but needs 70 % more time.
-    assert A100.joules_per_work < H100.joules_per_work
-    patient = job("train").with_gpus(1).slowed_by_at_most(70)
-    assert placed(patient, *CLUSTER).gpu_model is A100
+def test_within_the_slowdown_the_least_of_joules_and_time_wins() -> None:
+    # A V100 draws 11 % less above idle than an A40 for the same work, and needs 18 % more time.
+    patient = job("train").with_gpus(1).slowed_by_at_most(20).at_point(mode="None")
+    assert placed(patient, *CLUSTER[2:4]).gpu_model is V100
 
 
-def test_a_model_that_is_too_slow_is_not_taken_however_frugal() -> None:
-    hurried = job("train").with_gpus(1).slowed_by_at_most(69)
+def test_a_model_that_is_surely_too_slow_is_not_taken_however_frugal() -> None:
+    hurried = job("train").with_gpus(1).slowed_by_at_most(10)
     assert placed(hurried, *CLUSTER).gpu_model is H100
+
+
+def test_a_model_that_may_be_fast_enough_is_no_worse_than_waiting() -> None:
+    # By the table the A40 is 1.18 times as fast, by quartiles 0.93 to 1.70: nobody knows, before it was measured.
+    asking = job("train").with_gpus(1).slowed_by_at_most(10)
+    full = node("a").with_gpus("A40", 8).using(gpus=8)
+    assert placed(asking, full, node("v").with_gpus("V100", 8)).gpu_model is V100
 
 
 def test_slowdown_counts_against_the_fastest_model_that_could_hold_the_gang() -> None:
@@ -45,19 +50,23 @@ def test_a_full_best_model_gives_way_to_the_next_best() -> None:
     ("objective", "order"),
     [
         ("MinimizeTime", [H100, A100, A40, V100, P100]),
-        ("MinimizeEnergy", [A100, H100, V100, A40, P100]),
+        ("MinimizeEnergy", [H100, A100, V100, A40, P100]),
         ("Balanced", [H100, A100, A40, V100, P100]),
     ],
 )
 def test_objectives(objective: str, order: list[object]) -> None:
-    gang = job("train").with_gpus(1).minimizing(objective).slowed_by_at_most(1000).gang()
-    assert rank(gang, KNOWN_MODELS)[: len(order)] == order
+    asking = job("train").with_gpus(1).minimizing(objective).slowed_by_at_most(1000).at_point(mode="None")
+    left = [each for each in CLUSTER if each.build().gpu_model in order]
+    while left:
+        taken = placed(asking, *left).gpu_model
+        assert taken is order[-len(left)]
+        left = [each for each in left if each.build().gpu_model is not taken]
 
 
 def test_balanced_differs_from_the_fewest_joules() -> None:
-    asking = job("train").with_gpus(1).slowed_by_at_most(1000)
-    assert rank(asking.minimizing("MinimizeEnergy").gang(), [A100, H100]) == [A100, H100]
-    assert rank(asking.minimizing("Balanced").gang(), [A100, H100]) == [H100, A100]
+    asking = job("train").with_gpus(1).slowed_by_at_most(20).at_point(mode="None")
+    assert placed(asking.minimizing("MinimizeEnergy"), *CLUSTER[2:4]).gpu_model is V100
+    assert placed(asking.minimizing("Balanced"), *CLUSTER[2:4]).gpu_model is A40
 
 
 def test_an_unlisted_model_is_the_last_resort_among_modern_ones() -> None:
@@ -70,12 +79,18 @@ def test_an_unlisted_model_is_the_last_resort_among_modern_ones() -> None:
 
 
 def test_the_prediction_covers_the_whole_gang() -> None:
-    two = job("train").with_gpus(4).replicas(2)
-    assert placed(two, node("a").with_gpus("A100", 8)).predicted_watts == 8 * A100.training_watts
+    two = job("train").with_gpus(4).replicas(2).at_point(mode="None")
+    assert placed(two, node("a").with_gpus("A100", 8)).predicted_watts == pytest.approx(8 * A100.training_watts)
 
 
-def test_the_message_says_what_it_saves() -> None:
-    patient = job("train").with_gpus(2).slowed_by_at_most(70)
-    percent = 100 * (1 - A100.joules_per_work / H100.joules_per_work)
-    told = placed(patient, node("a").with_gpus("A100", 8), node("h").with_gpus("H100", 8)).message
-    assert told == (f"2 A100 on a, predicted 608 W, {percent:.0f} % fewer joules for the same work than on H100")
+def test_it_is_of_the_power_limit_that_the_gang_will_have() -> None:
+    tuned, capped = job("train").with_gpus(8), job("train").with_gpus(8).at_point(mode="Fixed", powerLimit="200W")
+    on = node("a").with_gpus("A100", 8)
+    assert (placed(tuned, on).predicted_watts or 0) < 8 * A100.training_watts
+    assert (placed(capped, on).predicted_watts or 0) <= 8 * 200 * 1.05
+
+
+def test_the_message_says_what_speaks_against_the_others() -> None:
+    patient = job("train").with_gpus(2).slowed_by_at_most(20).at_point(mode="None").expecting("1h")
+    told = placed(patient, node("a").with_gpus("A40", 8), node("v").with_gpus("V100", 8)).message
+    assert told == "2 V100 on v, predicted 376 W; A40: 13 % more joules, done 11 min sooner"

@@ -50,7 +50,9 @@ def test_full_gpus_are_waited_for() -> None:
         node("b").with_gpus("A100", 8).using(gpus=3),
     )
     assert refusal.reason is Reason.WAITING_FOR_CAPACITY
-    assert refusal.message == "needs 2 pods x 4 GPUs; A100 7 of 16 free, at most 5 on one node"
+    assert refusal.message == (
+        "needs 2 pods x 4 GPUs; A100 7 of 16 free, at most 5 on one node (no room, and nobody knows for how long)"
+    )
 
 
 def test_every_model_that_would_do_is_named_and_those_too_slow() -> None:
@@ -62,15 +64,20 @@ def test_every_model_that_would_do_is_named_and_those_too_slow() -> None:
     )
     assert refusal.reason is Reason.WAITING_FOR_CAPACITY
     assert refusal.message == (
-        "needs 1 pod x 1 GPU; A100 0 of 8 free, at most 0 on one node; H100 0 of 4 free, at most 0 on one node; "
-        "V100 slower than maxSlowdownPercent 70 allows"
+        "needs 1 pod x 1 GPU; "
+        "H100 0 of 4 free, at most 0 on one node (no room, and nobody knows for how long); "
+        "A100 0 of 8 free, at most 0 on one node (no room, and nobody knows for how long, 32 % more joules); "
+        "V100 8 of 8 free, at most 8 on one node (240 % slower than the fastest: more than maxSlowdownPercent 70)"
     )
 
 
 def test_free_gpus_beside_full_cpus_are_not_blamed() -> None:
     refusal = refused(job("train").with_gpus(1).with_cpus(4), node("a").with_gpus("A100", 8).using(cpus=30))
     assert refusal.reason is Reason.WAITING_FOR_CAPACITY
-    assert refusal.message == "needs 1 pod x 1 GPU; A100 8 of 8 free, at most 8 on one node, 1 short of cpu"
+    assert refusal.message == (
+        "needs 1 pod x 1 GPU; "
+        "A100 8 of 8 free, at most 8 on one node, 1 short of cpu (no room, and nobody knows for how long)"
+    )
 
 
 def test_overcommitted_gpus_do_not_count_as_negative() -> None:

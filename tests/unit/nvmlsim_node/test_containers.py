@@ -15,6 +15,15 @@ def test_a_container_with_gpus_is_found_with_its_pod(node: FakeNode) -> None:
     assert found.group.pids() == (7,)
 
 
+def test_a_container_says_what_it_computes(node: FakeNode) -> None:
+    node.add("silent", 7)
+    node.process(7, NVIDIA_VISIBLE_DEVICES=GPU)
+    node.add("telling", 8, pod="0a1b2c3d-0000-4000-8000-000000000002")
+    node.process(8, NVIDIA_VISIBLE_DEVICES=OTHER_GPU, NVMLSIM_WORKLOAD="squad/bert_base_uncased/32/adamw")
+    found = {container.id: container.workload for container in node.containers.scan()}
+    assert found == {"silent": "", "telling": "squad/bert_base_uncased/32/adamw"}
+
+
 def test_every_class_of_service_is_looked_at(node: FakeNode) -> None:
     for number, service in enumerate(("", "burstable", "besteffort")):
         pod = f"0a1b2c3d-0000-4000-8000-00000000000{number}"

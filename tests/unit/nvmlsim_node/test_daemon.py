@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 
 from tests.nvmlsim.boards import A100, V100
+from tests.nvmlsim.curves import DEFAULT_WORKLOAD, curve
 from tests.nvmlsim.daemon import Daemon, merged
 from tests.nvmlsim.device_plugin import DevicePlugin
 from tests.nvmlsim.faults import Fault
 from tests.nvmlsim.layout import GpuNodeConfig
 from tests.nvmlsim.load import Brake
 from tests.nvmlsim.simulator import Load, Simulator
+from tests.unit.nvmlsim.builders import needs_data
 from tests.unit.nvmlsim_node.builders import POD, FakeNode
 
 LOW_LIMIT_WATTS = 125.0
+NCF = "movielens-1m/ncf/1024/adam"
 
 
 class Told(DevicePlugin):
@@ -48,10 +51,10 @@ class Rig:
     def successor(self) -> Daemon:
         return Daemon(self.config, self.boards, self.node.containers, Brake(self.journal), self.plugin)
 
-    def hold(self, device: str) -> None:
+    def hold(self, device: str, **environment: str) -> None:
         """Let a container hold a device."""
         self.node.add("trainer", 7)
-        self.node.process(7, NVIDIA_VISIBLE_DEVICES=device)
+        self.node.process(7, NVIDIA_VISIBLE_DEVICES=device, **environment)
 
     def work(self, ticks: int = 20) -> None:
         """Let the container use all the CPU that it may, and time pass."""
@@ -75,6 +78,16 @@ def test_a_busy_container_is_load_with_its_processes(rig: Rig) -> None:
     rig.work()
     assert rig.boards.gpu(rig.uuid).watts > 2 * V100.idle_watts
     assert rig.boards.truth(rig.uuid).active_joules[POD] > 0
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("named", "replayed"), [(NCF, NCF), ("", DEFAULT_WORKLOAD), ("nobody/measured/1/this", DEFAULT_WORKLOAD)]
+)
+def test_a_board_replays_what_its_container_says_it_computes(rig: Rig, named: str, replayed: str) -> None:
+    rig.hold(rig.uuid, NVMLSIM_WORKLOAD=named)
+    rig.work(40)
+    assert rig.boards.gpu(rig.uuid).watts == pytest.approx(curve(V100, replayed).watts_at(250.0), rel=0.02)
 
 
 def test_a_container_that_ends_is_no_load(rig: Rig) -> None:
@@ -154,3 +167,9 @@ def test_what_a_pods_containers_do_on_one_gpu_is_one_load() -> None:
         Load("pod", (5,), 0.9, "MIG-1"),
     ]
     assert merged(loads) == [Load("pod", (1, 2, 3), 0.7), Load("other", (4,), 1.0), Load("pod", (5,), 0.9, "MIG-1")]
+
+
+def test_what_one_of_a_pods_containers_says_it_computes_is_the_pods() -> None:
+    assert merged([Load("pod", demand=0.1), Load("pod", demand=0.4, workload=NCF)]) == [
+        Load("pod", demand=0.5, workload=NCF)
+    ]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ballast.api.trainingjob import Objective, TrainingJob
-from ballast.decide.snapshot import Requirement, SelectorTerm, Toleration
+from ballast.decide.gang_request import Requirement, SelectorTerm, Toleration
 from ballast.observe.parsing import UnsupportedTemplate, gang_request
 from tests.builders import job
 

@@ -23,6 +23,18 @@ def test_ranks_count_distinct_values_and_zero() -> None:
 
 def test_an_unknown_class_has_none() -> None:
     assert classes(low=50).rank("high") is None
+    assert classes(low=50).value("high") is None
+
+
+def test_who_may_preempt_whom_goes_by_the_values_themselves() -> None:
+    state = Watched()
+    sees_class(state, "high", 1000)
+    state.sees(job("urgent").with_pod_spec(priorityClassName="high"), job("none"), job("running").running_on("a"))
+    seen = state.snapshot()
+    assert {member.name: member.priority for member in seen.review} == {"urgent": 1000, "none": 0}
+    assert [member.name for member in seen.running] == ["running"]
+    sees_class(state, "high", -1, version=2)
+    assert state.snapshot().running == (), "none of them outranks it now"
 
 
 def test_without_a_class_the_clusters_default_counts() -> None:
@@ -49,6 +61,20 @@ def test_one_class_outweighs_so_much_waiting_and_no_more() -> None:
     state.sees(job("urgent").with_pod_spec(priorityClassName="high"), job("patient").waiting_since(-1))
     precedence = {member.name: member.precedence for member in state.snapshot().review}
     assert precedence == {"urgent": NOW - Policy().aging_seconds, "patient": NOW - 1}
+
+
+def in_order(state: Watched) -> list[str]:
+    """Return the jobs as they would be placed: one that is to be done in time has a lane of its own."""
+    jobs = [member for lane in state.snapshot().lanes for member in lane.jobs]
+    return [member.name for member in sorted(jobs, key=lambda member: member.order)]
+
+
+def test_a_deadline_that_comes_or_goes_reorders_the_queue() -> None:
+    state = Watched().sees(job("early").waiting_since(-60), job("late"))
+    state.sees(job("late").due_in(3600).at_version(2))
+    assert in_order(state) == ["late", "early"]
+    state.sees(job("late").due_in(48 * 3600).at_version(3))
+    assert in_order(state) == ["early", "late"]
 
 
 def test_a_class_that_is_made_larger_reorders_the_queue() -> None:

@@ -39,6 +39,8 @@ def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
         ("NODE_LOST_SECONDS", "-1"),
         ("WEBHOOK_PORT", "-1"),
         ("CERTIFICATE_DAYS", "0"),
+        ("DEADLINE_HEAD_START_SECONDS", "-1"),
+        ("SHARE_SECONDS", "-1"),
     ],
 )
 def test_what_makes_no_sense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -78,6 +80,32 @@ def test_settings_that_do_not_fit_together_are_named_with_the_remedy(
     told = capsys.readouterr().err
     assert told.startswith("ballast: BALLAST_")
     assert all(words in told for words in said)
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ('{"team-a": 0}', "the weight of team-a is 0: give one above 0 and at most 1000, or leave team-a out"),
+        ('{"team-a": -1}', "the weight of team-a is -1"),
+        ('{"team-a": 1000.5}', "the weight of team-a is 1000.5"),
+        ('{"team-a": NaN}', "the weight of team-a is nan"),
+        ('{"Team_A": 2}', "'Team_A' is not the name of a namespace: write small letters"),
+        ('{"team-a": "much"}', "valid number"),
+    ],
+)
+def test_weights_that_make_no_sense_are_named_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], weights: str, said: str
+) -> None:
+    monkeypatch.setenv("BALLAST_QUEUE_WEIGHTS", weights)
+    assert main(["operator"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("ballast: BALLAST_QUEUE_WEIGHTS: ")
+    assert said in told
+
+
+def test_weights_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BALLAST_QUEUE_WEIGHTS", '{"team-a": 2, "team-b": 0.5}')
+    assert OperatorSettings().queue_weights == {"team-a": 2, "team-b": 0.5}
 
 
 def test_both_ports_may_be_any() -> None:

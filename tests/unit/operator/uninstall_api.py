@@ -105,6 +105,19 @@ class Cluster:
             found["metadata"]["generation"] += 1
         return copy.deepcopy(found)
 
+    async def merge(self, path: str, body: JsonObject) -> JsonObject:
+        """Strategic merge patch of a node's status: labels, and a condition that goes."""
+        self._fail()
+        found = self._found(path.removesuffix("/status"))
+        self.writes.append(f"merge {path}")
+        labels = found["metadata"].get("labels") or {}
+        labels.update(body["metadata"]["labels"])
+        found["metadata"]["labels"] = {name: value for name, value in labels.items() if value is not None}
+        gone = {each["type"] for each in body["status"]["conditions"] if each.get("$patch") == "delete"}
+        conditions = found["status"]["conditions"]
+        found["status"]["conditions"] = [each for each in conditions if each["type"] not in gone]
+        return copy.deepcopy(found)
+
     async def delete(
         self, path: str, uid: str, resource_version: str | None = None, propagation: str = "Foreground"
     ) -> JsonObject | None:

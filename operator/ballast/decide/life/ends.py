@@ -104,7 +104,7 @@ def _pause(ended: TrainingJobStatus, why: Trouble, context: Context) -> float:
     match why.outcome:
         case Outcome.FAILED:
             return context.policy.pause(ended.failures)
-        case Outcome.SUSPENDED:
+        case Outcome.SUSPENDED | Outcome.PREEMPTED:
             return 0.0
         case _:
             in_a_row = 0
@@ -150,6 +150,7 @@ def _suspended(job: Job, status: TrainingJobStatus, now: float) -> WriteStatus:
             "reason": Reason.SUSPENDED.value,
             "gpus": job.job.gpus,
             "queue": None,
+            "preemption": None,
             "retry_at": None,
             "conditions": _released(job, status.conditions, Reason.SUSPENDED, message, now),
         }

@@ -1,10 +1,10 @@
 """The next step of a job that is more than waiting for capacity: create, ungate, run, stop, end.
 
 Level-triggered: each step is derived from what exists, so that a restart at any point goes on where the world
-stands. What must hold: no pod of a gang is ungated before all its pods exist and have a reserved node (G3); nothing
-is started for a job before the pods of its last attempt are gone; a job that ended is touched only to be cleaned up;
-its status is written once in a cycle at most, by its life before the ledger; one that is being deleted is accounted for
-and nothing else.
+stands. What must hold: no pod of a gang is ungated before all its pods exist and have a reserved node (G3), nor while
+one of these nodes is marked as empty, so that somebody may be about to remove it; nothing is started for a job before
+the pods of its last attempt are gone; a job that ended is touched only to be cleaned up; its status is written once in
+a cycle at most, by its life before the ledger; one that is being deleted is accounted for and nothing else.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _place(job: Job, context: Context) -> list[Action]:
         return _ask_for_refusal(job, context)
     gated = [pod for pod in living.values() if pod.gate_position is not None]
     if gated:
-        return _ungate(job, gated)
+        return [] if _is_marked_empty(job, context) else _ungate(job, gated)
     if all(pod.phase in {"Running", "Succeeded"} for pod in living.values()):
         return [_run(job, context)]
     return []
@@ -137,6 +137,12 @@ def _ask_for_refusal(job: Job, context: Context) -> list[Action]:
     if waited < context.policy.missing_pods_seconds or job.refused_pods is not None or job.workload is None:
         return []
     return [AskForRefusal(job.job, job.workload.uid)]
+
+
+def _is_marked_empty(job: Job, context: Context) -> bool:
+    """Return whether a node of the gang is still marked as empty; that the mark goes is decided with the placement."""
+    placed = {place.node for place in job.job.status.placement} & context.nodes.keys()
+    return context.policy.mark_empty_nodes and any(context.nodes[name].mark.says_empty for name in placed)
 
 
 def _ungate(job: Job, gated: Iterable[Pod]) -> list[Action]:

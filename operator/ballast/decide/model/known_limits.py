@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ballast.decide.model.prediction import Curve, GpuRange, Prediction, Sample
 
@@ -102,10 +103,11 @@ def pooled(samples: Iterable[Sample]) -> Mapping[int, Pool]:
     for sample in samples:
         if sample.work_per_second > 0 and sample.watts > 0:
             by_limit[whole(sample.limit_watts)].append(sample)
-    return {limit: Pool(_together(found), len(found)) for limit, found in by_limit.items()}
+    return {limit: Pool(_together(tuple(found)), len(found)) for limit, found in by_limit.items()}
 
 
-def _together(samples: Sequence[Sample]) -> Sample:
+@lru_cache(maxsize=4096)  # with a new sample, all other limits of its workload stay as they were
+def _together(samples: tuple[Sample, ...]) -> Sample:
     speed, error = _mean([math.log(each.work_per_second) for each in samples], [each.error for each in samples])
     power, watts_error = _mean([math.log(each.watts) for each in samples], [each.watts_error for each in samples])
     return Sample(min(each.limit_watts for each in samples), math.exp(speed), math.exp(power), error, watts_error)

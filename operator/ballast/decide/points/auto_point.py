@@ -15,7 +15,6 @@ measured ends, also without fresh figures, but then only upwards.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -29,13 +28,14 @@ from ballast.decide.energy_model import HierarchicalModel
 from ballast.decide.freshness import freshness
 from ballast.decide.learning.profile_points import agree, comparable, samples_of
 from ballast.decide.measurement import Learned
+from ballast.decide.model.candidate_limits import candidate_limits
 from ballast.decide.model.known_limits import Trust, known_limits, pooled, whole
 from ballast.decide.model.prediction import Curve, GpuRange, Sample
-from ballast.decide.noticing import is_elsewhere, usable
+from ballast.decide.noticing import NUMBER, is_elsewhere, usable
 from ballast.decide.operating_point import asks
-from ballast.decide.points.choosing import candidate_limits, choose
+from ballast.decide.points.choosing import choose
 from ballast.decide.points.exploring import lost_seconds
-from ballast.decide.points.slowdown import model_cost
+from ballast.decide.points.slowdown import model_cost, slowdown_left_percent
 from ballast.decide.points.time_left import is_late, seconds_left, slowdown_left
 from ballast.decide.points.wishes import Exploration, Wishes
 from ballast.decide.policy import Policy
@@ -63,7 +63,6 @@ NEWS_LEAST: Final = 1.0
 """A number of the reason is told anew where it differs by more than both."""
 
 _MODEL: Final = HierarchicalModel()
-_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 
 def is_auto(job: Job) -> bool:
@@ -288,7 +287,9 @@ def _chosen(job: Job, known: _Known, gpu: GpuRange, before: ChosenPoint | None, 
         if not choice.measured or not is_reworded(before.why, why):
             why = before.why
         told = {"why": why, "samples": known.count, "observed_generation": job.job.metadata.generation}
-        return before.model_copy(update=told)
+        after = before.model_copy(update=told)
+        # What they were chosen from differs a little at each look: that alone is not written.
+        return after.model_copy(update={"options": choice.told(wishes)}) if after != before else before
     lost = before.lost_seconds if before is not None else 0.0
     if before is not None:
         options = known_limits(curve, limits, pooled(samples), wishes.trust)
@@ -301,6 +302,7 @@ def _chosen(job: Job, known: _Known, gpu: GpuRange, before: ChosenPoint | None, 
         samples=known.count,
         observed_generation=job.job.metadata.generation,
         why=why,
+        options=choice.told(wishes),
     )
 
 
@@ -322,7 +324,7 @@ def _wishes(
     cost = model_cost(job, context) if job.learned is not None else 1.0
     return Wishes(
         objective=energy.objective,
-        max_slowdown_percent=100 * ((1 + energy.max_slowdown_percent / 100) / cost - 1),
+        max_slowdown_percent=slowdown_left_percent(energy.max_slowdown_percent, cost),
         deadline_slowdown_percent=slowdown_left(job, left, context.now),
         ran_seconds=max(context.now - _running_at(job), 0.0) if runs else 0.0,
         left_seconds=left,
@@ -370,7 +372,7 @@ def _since(job: Job, point: ChosenPoint) -> float:
 
 def is_reworded(before: str, after: str) -> bool:
     """Return whether a reason says something else than the one before, or the same with noticeably other numbers."""
-    if _NUMBER.sub("#", before) != _NUMBER.sub("#", after):
+    if NUMBER.sub("#", before) != NUMBER.sub("#", after):
         return True
     return any(
         is_elsewhere(told, now, NEWS_SHARE, NEWS_LEAST)
@@ -379,7 +381,7 @@ def is_reworded(before: str, after: str) -> bool:
 
 
 def _numbers(text: str) -> Iterable[float]:
-    return [float(each.replace(",", "")) for each in _NUMBER.findall(text)]
+    return [float(each.replace(",", "")) for each in NUMBER.findall(text)]
 
 
 def _shortened(message: str) -> str:

@@ -13,20 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ballast.api.jobenergy import Objective
+from ballast.api.decision import LimitOption
 from ballast.api.quantities import DURATION, POWER
 from ballast.decide.model.known_limits import Known, known_limits, pooled, whole
-from ballast.decide.model.prediction import Curve, GpuRange, Prediction, Sample
+from ballast.decide.model.prediction import Curve, Prediction, Sample
+from ballast.decide.points.considered import considered, goal, number
 from ballast.decide.points.exploring import Visit, visit_of, worth_visiting
 from ballast.decide.points.wishes import Wishes
-
-STEP_WATTS = 25
-"""Distance of the limits that are considered, on a board whose range holds at least `LEAST_STEPS` of them."""
-
-LEAST_STEPS = 4
-
-STEP_PERCENT = 5
-"""Their distance on others, in percent of the found limit; in whole watts."""
 
 NOTICED_SECONDS = 0.05
 """Less time than this is told as none."""
@@ -53,6 +46,8 @@ class Choice:
         prediction: What to expect at it, by measurement or by the curve.
         measured: Whether it was measured, and so can be told to users as what is saved.
         message: Why, in numbers.
+        options: What was known of all limits, ascending; the last is the found one.
+        best: Of them, the best that is allowed: another one than the chosen while that is tried out.
     """
 
     limit_watts: float
@@ -60,23 +55,15 @@ class Choice:
     prediction: Prediction
     measured: bool
     message: str
+    options: tuple[Known, ...] = ()
+    best: Known | None = None
 
-
-def candidate_limits(gpu: GpuRange) -> tuple[float, ...]:
-    """Return the limits to choose from on a GPU model, ascending; the last is the found one.
-
-    Whole multiples of 25 W, so that all jobs and all boards of a fleet have few distinct limits, which agents confirm
-    and people recognize, and so that what one job measured is of use to the next. The best limit lies where joules are
-    flat in it: half a step, on boards of 250 W and more, is at most 5 percent of the found limit. A board whose range
-    is narrow gets multiples of 5 percent of its found limit instead.
-    """
-    step = STEP_WATTS
-    if gpu.max_limit_watts - gpu.min_limit_watts < LEAST_STEPS * STEP_WATTS:
-        step = max(round(gpu.max_limit_watts * STEP_PERCENT / 100), 1)
-    first, last = math.ceil(gpu.min_limit_watts / step), math.floor(gpu.max_limit_watts / step)
-    # Watts are what limits are told apart by: a found limit of 249.9 W is no other than 250 W.
-    below = [step * index for index in range(first, last + 1) if step * index < whole(gpu.max_limit_watts)]
-    return (*(float(watts) for watts in below), gpu.max_limit_watts)
+    def told(self, wishes: Wishes) -> tuple[LimitOption, ...]:
+        """Return the limits as the job's status tells them, with what speaks against each."""
+        chosen = next((known for known in self.options if known.limit_watts == self.limit_watts), None)
+        if chosen is None:
+            return ()
+        return considered(self.options, chosen, self.best or chosen, wishes)
 
 
 def choose(curve: Curve, limits: Sequence[float], samples: Sequence[Sample], wishes: Wishes) -> Choice:
@@ -94,7 +81,7 @@ def choose(curve: Curve, limits: Sequence[float], samples: Sequence[Sample], wis
     options = known_limits(curve, limits, pooled(samples), wishes.trust)
     found = options[-1]
     if not wishes.trust.well_measured(found.pool):
-        return _choice(found, Kind.EXPLORE, _not_yet(found))
+        return _choice(found, Kind.EXPLORE, _not_yet(found), options, found)
     best = _best(options, wishes)
     if not best.measured and not wishes.allows(best):
         visit = visit_of(best, options, wishes)
@@ -102,14 +89,14 @@ def choose(curve: Curve, limits: Sequence[float], samples: Sequence[Sample], wis
         # Before another is tried out, the best must be known to be as good as it looks.
         visit = worth_visiting(options, best, wishes) if best.measured else None
     if visit is not None:
-        return _choice(visit.known, Kind.EXPLORE, _to_learn(visit, best, found, wishes))
+        return _choice(visit.known, Kind.EXPLORE, _to_learn(visit, best, found, wishes), options, best)
     if best is found:
-        return _choice(found, Kind.FOUND, _as_found(options, wishes))
-    return _choice(best, Kind.CHOSEN, _as_chosen(best, found, wishes))
+        return _choice(found, Kind.FOUND, _as_found(options, wishes), options, best)
+    return _choice(best, Kind.CHOSEN, _as_chosen(best, found, wishes), options, best)
 
 
-def _choice(known: Known, kind: Kind, message: str) -> Choice:
-    return Choice(known.limit_watts, kind, known.prediction, known.measured, message)
+def _choice(known: Known, kind: Kind, message: str, options: tuple[Known, ...], best: Known) -> Choice:
+    return Choice(known.limit_watts, kind, known.prediction, known.measured, message, options, best)
 
 
 def _best(options: Sequence[Known], wishes: Wishes) -> Known:
@@ -135,7 +122,7 @@ def _not_yet(found: Known) -> str:
     message = f"{POWER.human(found.limit_watts)}, as found: slowdown is counted from there, where there is"
     if found.pool is None:
         return f"{message} no reading yet"
-    return f"{message} no better reading yet than within {_number(100 * found.pool.sample.error)} %"
+    return f"{message} no better reading yet than within {number(100 * found.pool.sample.error)} %"
 
 
 def _to_learn(visit: Visit, best: Known, found: Known, wishes: Wishes) -> str:
@@ -149,21 +136,21 @@ def _to_learn(visit: Visit, best: Known, found: Known, wishes: Wishes) -> str:
         slowdown = _time(known.prediction.slowdown_percent)
         return f"{visited} for {DURATION.human(seconds)}, to learn better whether {slowdown} is right; {cost}"
     rival = ", as predicted" if known is best else f" than at {POWER.human(best.limit_watts)}"
-    aim = f"whether {_goal(wishes)} are fewer{rival}"
+    aim = f"whether {goal(wishes)} are fewer{rival}"
     return f"{visited} for {DURATION.human(seconds)}, to learn {aim}; {cost}"
 
 
 def _as_found(options: Sequence[Known], wishes: Wishes) -> str:
     found = options[-1]
     message = (
-        f"{POWER.human(found.limit_watts)}, as found: no lower limit saves {_goal(wishes)} worth a change within"
+        f"{POWER.human(found.limit_watts)}, as found: no lower limit saves {goal(wishes)} worth a change within"
         f" {_most(wishes)}"
     )
     better = [known for known in options[:-1] if wishes.score(known) < 0 and not wishes.allows(known)]
     if not better:
         return message
     nearest = min(better, key=wishes.bound_percent)
-    bound = f"would take up to {_number(wishes.bound_percent(nearest))} % more"
+    bound = f"would take up to {number(wishes.bound_percent(nearest))} % more"
     return f"{message}; {POWER.human(nearest.limit_watts)} {bound}"
 
 
@@ -172,15 +159,11 @@ def _as_chosen(best: Known, found: Known, wishes: Wishes) -> str:
     message = f"{_limits(best, found)}: {_joules(prediction.saved_percent)} for {_time(prediction.slowdown_percent)}"
     if best.measured:
         return f"{message}, measured"
-    return f"{message}, predicted; at most {_number(wishes.bound_percent(best))} % within {_most(wishes)}"
+    return f"{message}, predicted; at most {number(wishes.bound_percent(best))} % within {_most(wishes)}"
 
 
 def _limits(known: Known, found: Known) -> str:
     return f"{POWER.human(known.limit_watts)} of {POWER.human(found.limit_watts)}"
-
-
-def _goal(wishes: Wishes) -> str:
-    return "joules times seconds" if wishes.objective is Objective.BALANCED else "joules"
 
 
 def _most(wishes: Wishes) -> str:
@@ -188,7 +171,7 @@ def _most(wishes: Wishes) -> str:
     most = wishes.most_percent
     if most < 0:
         return "the allowed slowdown, which is spent already"
-    allowed = f"the {_number(most)} % more time that"
+    allowed = f"the {number(most)} % more time that"
     if most == wishes.deadline_slowdown_percent:
         return f"{allowed} the deadline leaves"
     if most < wishes.max_slowdown_percent:
@@ -197,20 +180,14 @@ def _most(wishes: Wishes) -> str:
 
 
 def _joules(saved_percent: float) -> str:
-    text = _number(abs(saved_percent))
+    text = number(abs(saved_percent))
     if text == "0":
         return "as many joules"
     return f"{text} % {'fewer' if saved_percent > 0 else 'more'} joules"
 
 
 def _time(slowdown_percent: float) -> str:
-    text = _number(abs(slowdown_percent))
+    text = number(abs(slowdown_percent))
     if text == "0":
         return "no more time"
     return f"{text} % {'more' if slowdown_percent > 0 else 'less'} time"
-
-
-def _number(value: float) -> str:
-    """Return a number of percent as people read it: whole from ten on, below with one digit that is not 0."""
-    text = f"{value:.0f}" if abs(value) >= 9.95 else f"{value:.1f}".removesuffix(".0")
-    return "0" if text == "-0" else text

@@ -54,7 +54,9 @@ class Setup:
     @property
     def briefing(self) -> Briefing:
         """What arms are given."""
-        return Briefing(self.seed, self.speeds, self.priors)
+        return Briefing(
+            self.seed, self.speeds, self.priors, empty_nodes_go=self.options.switch_off_after_seconds is not None
+        )
 
     @property
     def speeds(self) -> Speeds:

@@ -113,6 +113,7 @@ class _Engine:
         self._points: dict[tuple[str, str, float], tuple[float, float]] = {}
         self._wake_ups: set[float] = set()
         self._reads_all = False
+        self._read_since: set[str] = set()
         self._to_arrive, self._done, self._alone = len(ordered), 0, 0
 
     def run(self) -> Run:
@@ -241,6 +242,7 @@ class _Engine:
         speed, watts = self._point(state.job.kind, state.gpu_model, state.limit_watts)
         floor = max(self._nodes.view[name].idle_watts for name in state.nodes)
         state.read(self._now, speed, max(watts, floor), self._options.readings_noise)
+        self._read_since.add(state.job.name)
 
     def _plan_reading_all(self, every: float) -> None:
         self._reads_all = True
@@ -270,7 +272,9 @@ class _Engine:
             off=self._nodes.off,
             grams_per_kwh=None if self._carbon is None else self._carbon(self._now),
             price_per_kwh=None if self._price is None else self._price(self._now),
+            read=frozenset(self._read_since),
         )
+        self._read_since.clear()
         for step in tuple(self._policy.decide(view)):
             self._take(step)
         self._alone = 0 if self._running or self._to_arrive else self._alone + 1

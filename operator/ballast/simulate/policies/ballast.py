@@ -5,31 +5,35 @@ this moment, and what came of them becomes steps. What must hold: no decision is
 placement's choice (`ballast.simulate.world.world`), the power limit of its GPUs that of
 `ballast.decide.points.choosing` (`ballast.simulate.policies.points`).
 
-Slowdown is kept as far as `decide` knows: the placement refuses GPU models that its table says are too slow, and a
-limit is chosen within what is left of the job's own. One table speaks for all kinds of jobs, so that a kind to which
-another model is the faster one is slower than it should be.
+Slowdown is kept as far as `decide` knows: until a kind was measured on both GPU models, one table speaks for all kinds,
+and a GPU model that is too slow is taken where waiting for any other would end much later. What is learned of a kind
+goes into its EnergyProfiles, from which placement reads; how long a job runs on, its trainer tells while it runs.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from ballast.decide.energy_model import HierarchicalModel
-from ballast.decide.gpu_models import gpu_model
 from ballast.decide.model.prediction import GpuRange
 from ballast.decide.model.prior import Prior
 from ballast.decide.policy import Policy as Choices
 from ballast.simulate.job import TraceJob
 from ballast.simulate.policies.points import Points
-from ballast.simulate.policy import SetLimit, SimNode, Start, Step, Stop, View, WakeUp
-from ballast.simulate.world.objects import Gang, promised_slowdown_percent
+from ballast.simulate.policies.speeds import Speeds
+from ballast.simulate.policy import Reading, SetLimit, SimNode, Start, Step, Stop, View, WakeUp
 from ballast.simulate.world.world import World
 
 _OWN = (
-    "this operator's own ballast.decide; one relative speed for each GPU model, as it is shipped, fitted to all of "
-    "Zeus's tables"
+    "this operator's own ballast.decide; until a kind was measured on a GPU model, one relative speed for each GPU "
+    "model, as it is shipped, fitted to all of Zeus's tables"
 )
+
+
+NEWS_SHARE: Final = 0.05
+"""By so much of itself the time that is left differs from what was said before, to be said again."""
 
 
 class Ballast:
@@ -40,15 +44,30 @@ class Ballast:
         reference: Likewise.
         points: Chooses power limits; None: they are left as found.
         choices: The admin's, for the operator; None for its defaults, with agents on the nodes.
+        priors: By kind, what the energy model assumes in place of its own prior.
+        durations: By which users say how long their jobs take (`energy.expectedDuration`); None: they do not.
     """
 
     keeps_slowdown = False
 
-    def __init__(self, name: str, reference: str, points: Points | None = None, choices: Choices | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        reference: str,
+        points: Points | None = None,
+        choices: Choices | None = None,
+        priors: Mapping[str, Prior] | None = None,
+        durations: Speeds | None = None,
+    ) -> None:
         self.name = name
         self.reference = reference
         self._points = points
         self._choices = choices
+        self._priors = priors
+        self._durations = durations
+        self._read: dict[str, Reading] = {}
+        self._done_at: dict[str, float] = {}  # by a running job's name, as its trainer said it last
+        self._slowdowns: dict[tuple[str, int, float, str], float] = {}
         self._world: World | None = None
         self._looked_at = float("-inf")
         self._jobs: dict[str, TraceJob] = {}  # that were submitted and have not ended, by name
@@ -64,9 +83,13 @@ class Ballast:
         news = self._end(view, world)
         news |= self._submit(view, world)
         steps: list[Step] = []
+        self._report(view, world)
         if self._points is not None:
-            read_at = self._points.learn(view.running, view.now)
+            read_at = self._points.learn(view.running, view.now, view.read)
             steps += [] if read_at is None else [WakeUp(read_at)]
+            for kind, model, points in self._points.news():
+                world.learn(kind, model, points)
+                self._slowdowns.clear()
         if news or (self._due is not None and self._due <= view.now):
             steps += self._settle(view, world)
         if self._points is not None:
@@ -76,7 +99,7 @@ class Ballast:
 
     def _world_of(self, view: View) -> World:
         if self._world is None:
-            self._world = World(view.nodes.values(), self._choices)
+            self._world = World(view.nodes.values(), self._choices, self._priors)
         return self._world
 
     def _end(self, view: View, world: World) -> bool:
@@ -95,9 +118,30 @@ class Ballast:
         latest = view.waiting[bisect_right(view.waiting, self._looked_at, key=lambda job: job.submitted_at) :]
         self._looked_at = view.now
         for job in latest:
-            world.submit(job)
+            world.submit(job, self._expected_seconds(job))
             self._jobs[job.name] = job
         return bool(latest)
+
+    def _report(self, view: View, world: World) -> None:
+        """Let the trainers say how long they run on: with a reading, where that is not what they said before."""
+        for name in self._running:
+            if view.read is not None and name not in view.read:
+                continue
+            seen = view.running[name]
+            done = seen.done - self._done.get(name, 0.0)
+            if seen.reading is None or done <= 0 or self._read.get(name) is seen.reading:
+                continue
+            self._read[name] = seen.reading
+            left = (view.now - seen.started_at) * (1 - seen.done) / done
+            if abs(view.now + left - self._done_at.get(name, 0.0)) > NEWS_SHARE * left:
+                self._done_at[name] = view.now + left
+                world.report(name, left)
+
+    def _expected_seconds(self, job: TraceJob) -> float | None:
+        """Return how long a user says that a job takes on its fastest GPU model; None for nothing."""
+        if self._durations is None:
+            return None
+        return min(self._durations.seconds(job, model) for model in self._durations.table[job.kind])
 
     def _settle(self, view: View, world: World) -> list[Step]:
         """Let the operator decide; return what came of it, but for the power limits of jobs that go on."""
@@ -124,25 +168,44 @@ class Ballast:
         )
         if self._points is None:
             return gpu.max_limit_watts
-        allowed = allowed_slowdown_percent(job, gpu.name, view.nodes.values())
-        return self._points.begin(job, gpu, allowed, view.now, self._done.get(job.name, 0.0))
+        return self._points.begin(
+            job, gpu, lambda: self._slowdown_left(job, gpu.name, view), view.now, self._done.get(job.name, 0.0)
+        )
+
+    def _slowdown_left(self, job: TraceJob, model: str, view: View) -> float:
+        key = job.kind, job.gpus, job.max_slowdown_percent, model
+        found = self._slowdowns.get(key)
+        if found is None:
+            found = self._slowdowns[key] = self._world_of(view).slowdown_left_percent(job, model)
+        return found
 
     def _forget(self, name: str) -> None:
         del self._running[name]
+        self._read.pop(name, None)
+        self._done_at.pop(name, None)
         if self._points is not None:
             self._points.end(name)
 
 
-def ballast_placement() -> Ballast:
-    """Make the arm that leaves power limits as they were found."""
-    return Ballast("ballast-placement", f"{_OWN}; power limits as found")
+def ballast_placement(*, empty_nodes_go: bool = False) -> Ballast:
+    """Make the arm that leaves power limits as they were found.
+
+    Args:
+        empty_nodes_go: See `ballast`.
+    """
+    choices = Choices(agents=True, empty_nodes_go=empty_nodes_go)
+    return Ballast("ballast-placement", f"{_OWN}; power limits as found", choices=choices)
 
 
-def ballast(priors: Mapping[str, Prior] | None = None) -> Ballast:
+def ballast(
+    priors: Mapping[str, Prior] | None = None, durations: Speeds | None = None, *, empty_nodes_go: bool = False
+) -> Ballast:
     """Make the arm that also chooses power limits.
 
     Args:
         priors: See `ballast.simulate.policies.briefing.Briefing`.
+        durations: See `Ballast`.
+        empty_nodes_go: What the admin says of nodes that hold no job.
     """
     shipped = HierarchicalModel()
     models = {kind: HierarchicalModel(prior) for kind, prior in (priors or {}).items()}
@@ -151,25 +214,12 @@ def ballast(priors: Mapping[str, Prior] | None = None) -> Ballast:
         if priors is None
         else "for each kind the energy model's prior was fitted without that kind's measurements"
     )
-    reference = f"{_OWN}; power limits by ballast.decide.points.choosing; {known}"
-    return Ballast("ballast", reference, Points(lambda kind: models.get(kind, shipped)))
-
-
-def allowed_slowdown_percent(job: TraceJob, model: str, nodes: Iterable[SimNode]) -> float:
-    """Return what a job allows its power limit to cost, against the found limit of the GPU model that it runs on.
-
-    That is what is left of its own maximum, which counts from the fastest GPU model that could take it, by the speeds
-    that the placement goes by; negative if the model alone costs more.
-
-    Args:
-        job: The job.
-        model: What it runs on.
-        nodes: The cluster.
-    """
-    nodes = tuple(nodes)
-    usable = Gang.of(job, nodes).models_of(nodes)
-    fastest = max(gpu_model(name).relative_speed for name in usable)
-    return 100 * ((1 + promised_slowdown_percent(job) / 100) * gpu_model(model).relative_speed / fastest - 1)
+    told = "nobody tells how long a job takes" if durations is None else "users tell how long their jobs take"
+    reference = f"{_OWN}; power limits by ballast.decide.points.choosing; {known}; {told}"
+    name = "ballast" if durations is None else "ballast-told-durations"
+    points = Points(lambda kind: models.get(kind, shipped))
+    choices = Choices(agents=True, empty_nodes_go=empty_nodes_go)
+    return Ballast(name, reference, points, choices, priors, durations)
 
 
 def _part(held: Mapping[str, int], job: TraceJob, nodes: Iterable[SimNode]) -> dict[str, int]:

@@ -22,8 +22,10 @@ class Briefing:
         speeds: Of each kind on each GPU model, for those arms that are told.
         priors: By kind, what the energy model assumes of it, fitted without that kind's own measurements; a kind that
             is not in it has the prior that Ballast ships, as all kinds have with None.
+        empty_nodes_go: Whether nodes that hold no job are switched off: the admin of a cluster knows.
     """
 
     seed: int
     speeds: Speeds
     priors: Mapping[str, Prior] | None = None
+    empty_nodes_go: bool = False

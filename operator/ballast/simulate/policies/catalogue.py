@@ -87,11 +87,15 @@ POLICIES: Mapping[str, Arm] = MappingProxyType(
         ),
         "ballast-placement": Arm(
             "Ballast's own decisions on who runs where; GPUs keep the limit that was found.",
-            lambda given: ballast_placement(),
+            lambda given: ballast_placement(empty_nodes_go=given.empty_nodes_go),
         ),
         "ballast": Arm(
             "Ballast's own decisions: who runs where, and at which power limit, learned while jobs run.",
-            lambda given: ballast(given.priors),
+            lambda given: ballast(given.priors, empty_nodes_go=given.empty_nodes_go),
+        ),
+        "ballast-told-durations": Arm(
+            "The same, where users say how long their jobs take (energy.expectedDuration).",
+            lambda given: ballast(given.priors, given.speeds, empty_nodes_go=given.empty_nodes_go),
         ),
     }
 )

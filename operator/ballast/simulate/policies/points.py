@@ -13,19 +13,21 @@ What must hold: a job whose deadline leaves no time, or of which nobody knows ye
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 
+from ballast.decide.model.candidate_limits import candidate_limits
 from ballast.decide.model.known_limits import known_limits, pooled
 from ballast.decide.model.prediction import Curve, GpuRange
 from ballast.decide.points.auto_point import FEW_SAMPLES, MORE_SHARE
-from ballast.decide.points.choosing import candidate_limits, choose
+from ballast.decide.points.choosing import choose
 from ballast.decide.points.exploring import lost_seconds
 from ballast.decide.points.wishes import Exploration, Wishes
 from ballast.decide.policy import Policy as Choices
 from ballast.simulate.job import TraceJob
 from ballast.simulate.policies.profiles import ModelOf, Profiles, Workload
 from ballast.simulate.policy import Reading, RunningJob
+from ballast.simulate.world.objects import Point
 
 
 @dataclass(slots=True)
@@ -34,7 +36,7 @@ class _Life:
 
     Attributes:
         gpu: What it runs on.
-        slowdown_percent: What it allows there.
+        slowdown_percent: Says what it allows there, by what is known by then.
         limit_watts: Of its GPUs now.
         since: When they got it, seconds since the trace began.
         seconds_at: How long it was at which limit before.
@@ -45,18 +47,18 @@ class _Life:
 
     job: TraceJob
     gpu: GpuRange
-    slowdown_percent: float
+    slowdown_percent: Callable[[], float]
     limit_watts: float
     since: float
     seconds_at: dict[float, float] = field(default_factory=lambda: defaultdict(float))
     reading: Reading | None = None
     samples: int | None = None
     done_before: float = 0.0
+    workload: Workload = field(init=False)
+    """Whose measurements are its own, too."""
 
-    @property
-    def workload(self) -> Workload:
-        """Whose measurements are its own, too."""
-        return Workload(self.job.kind, self.job.gpus, self.gpu.name)
+    def __post_init__(self) -> None:
+        self.workload = Workload(self.job.kind, self.job.gpus, self.gpu.name)
 
 
 class Points:
@@ -73,14 +75,20 @@ class Points:
         self._visit_seconds = Choices().visit_seconds if visit_seconds is None else visit_seconds
         self._wishes = wishes or Wishes(exploration=Exploration(reading_seconds=self._visit_seconds))
         self._lives: dict[str, _Life] = {}
+        self._news: dict[tuple[str, str], None] = {}
+        self._too_early: set[str] = set()  # what was read of them counts later
+        self._read: set[str] = set()  # of which there are samples that nobody has looked at
+        self._taught: set[Workload] = set()  # of which there are samples that say something new to others
 
-    def begin(self, job: TraceJob, gpu: GpuRange, slowdown_percent: float, now: float, done: float) -> float:
+    def begin(
+        self, job: TraceJob, gpu: GpuRange, slowdown_percent: Callable[[], float], now: float, done: float
+    ) -> float:
         """Return the limit with which a job begins, in watts.
 
         Args:
             job: The job.
             gpu: What it runs on.
-            slowdown_percent: What it allows, against the found limit of this GPU model.
+            slowdown_percent: Says what it allows, against the found limit of this GPU model, by what is known by then.
             now: Seconds since the trace began.
             done: Share of its work that was done before, on other GPUs.
         """
@@ -92,11 +100,22 @@ class Points:
     def end(self, name: str) -> None:
         """Forget a job that has ended, or lost its GPUs; what was learned from it stays."""
         del self._lives[name]
+        self._too_early.discard(name)
+        self._read.discard(name)
 
-    def learn(self, running: Mapping[str, RunningJob], now: float) -> float | None:
-        """Take in what was read of running jobs; return when there will be more of what was read already."""
+    def learn(self, running: Mapping[str, RunningJob], now: float, read: Container[str] | None = None) -> float | None:
+        """Take in what was read of running jobs; return when there will be more of what was read already.
+
+        Args:
+            running: All of them.
+            now: Seconds since the trace began.
+            read: Those of which there may be a reading since this was called last; None if all may have one.
+        """
         due: float | None = None
         for name, life in self._lives.items():
+            if read is not None and name not in read and name not in self._too_early:
+                continue
+            self._too_early.discard(name)
             seen = running[name]
             reading = seen.reading
             if reading is None or reading == life.reading:
@@ -104,12 +123,24 @@ class Points:
             known_at = _there_since(life, seen) + self._visit_seconds
             if now < known_at:
                 due = known_at if due is None else min(due, known_at)
+                self._too_early.add(name)
                 continue
             if life.reading is None or life.reading.limit_watts != reading.limit_watts:
                 life.samples = None
             life.reading = reading
             self._profiles.learn(life.job.kind, reading)
+            self._read.add(name)
+            # A profile changes with every measurement; to others that is news where there are twice as many of a limit.
+            if (count := self._profiles.count_at(life.workload, reading.limit_watts)) & (count - 1) == 0:
+                self._news[life.job.kind, reading.gpu_model] = None
+                self._taught.add(life.workload)
         return due
+
+    def news(self) -> list[tuple[str, str, tuple[Point, ...]]]:
+        """Return what profiles say now that say something new, each with its kind and GPU model; each time once."""
+        changed = [(kind, model, self._profiles.points(kind, model)) for kind, model in self._news]
+        self._news.clear()
+        return changed
 
     def changes(self, running: Mapping[str, RunningJob], now: float) -> dict[str, float]:
         """Return the limits, in watts, of those running jobs that are to have another one from now on.
@@ -117,8 +148,11 @@ class Points:
         Those are looked at about which there is news: of themselves, or of what their kind does.
         """
         changed: dict[str, float] = {}
+        taught, self._taught = self._taught, set()
+        read, self._read = self._read, set()
         for name, life in self._lives.items():
-            if self._is_asked_again(life):
+            is_news = life.samples is None or name in read or life.workload in taught
+            if is_news and self._is_asked_again(life):
                 limit = self._choose(life, running[name], now)
                 if limit != life.limit_watts:
                     life.seconds_at[life.limit_watts] += _seconds_there(life, running[name], now)
@@ -155,7 +189,7 @@ class Points:
             in_time = 0.0 if left is None else 100 * ((deadline - now) / left - 1) if left > 0 else None
         return replace(
             self._wishes,
-            max_slowdown_percent=life.slowdown_percent,
+            max_slowdown_percent=life.slowdown_percent(),
             deadline_slowdown_percent=in_time,
             ran_seconds=0.0 if seen is None else max(now - seen.started_at, 0.0),
             left_seconds=left,

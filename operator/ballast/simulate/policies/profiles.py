@@ -12,12 +12,16 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
-from ballast.decide.model.known_limits import whole
+from ballast.decide.model.known_limits import pooled, whole
 from ballast.decide.model.prediction import Curve, EnergyModel, GpuRange, Sample
 from ballast.simulate.policy import Reading
+from ballast.simulate.world.objects import Point
 
 KEPT_SAMPLES: Final = 16
 """Of each limit, the newest: as many as settle it (`known_limits.Trust`)."""
+
+POINT_SECONDS: Final = 30.0
+"""How long one of them takes."""
 
 ModelOf: TypeAlias = Callable[[str], EnergyModel]
 """The model that makes curves of a kind's samples."""
@@ -71,6 +75,19 @@ class Profiles:
         """Return what was measured."""
         by_limit = self._samples[workload]
         return tuple(sample for limit in sorted(by_limit) for sample in by_limit[limit])
+
+    def points(self, kind: str, gpu_model: str) -> tuple[Point, ...]:
+        """Return what was measured of a kind's jobs on a GPU model, as an EnergyProfile holds it."""
+        found = []
+        for workload in sorted(self._samples):
+            if (workload.kind, workload.gpu_model) == (kind, gpu_model):
+                for limit, pool in sorted(pooled(self.samples(workload)).items()):
+                    sample, count = pool.sample, self._counts[workload][limit]
+                    work = sample.work_per_second * workload.gpus
+                    found.append(
+                        Point(workload.gpus, sample.limit_watts, work, sample.watts, count, count * POINT_SECONDS)
+                    )
+        return tuple(found)
 
     def curve(self, kind: str, gpus: int, gpu: GpuRange) -> Curve:
         """Return the curve of a kind's jobs of one size on a GPU model, after all that was measured of them there."""

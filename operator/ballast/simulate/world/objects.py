@@ -6,6 +6,7 @@ at is not here.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
-from ballast.api import nodepower, trainingjob
+from ballast.api import energyprofile, nodepower, trainingjob
 from ballast.api.base import API_VERSION
 from ballast.api.labels import ATTEMPT_LABEL, COMPLETION_INDEX, GPU_PRODUCT_LABEL, JOB_UID_LABEL
 from ballast.api.podtemplate import GPU_RESOURCE, PLACEMENT_GATE, TRAINER_CONTAINER
+from ballast.decide.learning.profile_keys import profile_name
 from ballast.errors import UserError
 from ballast.simulate.job import TraceJob
 from ballast.simulate.policy import SimNode
@@ -26,6 +28,9 @@ JsonObject: TypeAlias = dict[str, Any]
 EPOCH: Final = 1_800_000_000.0
 """When a trace begins, in seconds since the epoch: `decide` works with moments, a trace with seconds of its own."""
 NAMESPACE: Final = "simulated"
+_KEY_DIGITS: Final = 40
+MAX_CLOCK_HERTZ: Final = 1_500_000_000
+"""Of every board: power limits alone are simulated."""
 PODS_OF_NODE: Final = 110
 """What a kubelet takes by default; more than a node has GPUs."""
 MAX_SLOWDOWN_PERCENT: Final = 1000
@@ -136,7 +141,14 @@ def promised_slowdown_percent(job: TraceJob) -> int:
     return math.floor(min(job.max_slowdown_percent, MAX_SLOWDOWN_PERCENT))
 
 
-def training_job(job: TraceJob, gang: Gang, name: str, now: float, version: int) -> JsonObject:
+def key_of(kind: str) -> str:
+    """Return the profile key of a kind of jobs, whose name need not be one that Kubernetes takes."""
+    return hashlib.sha256(kind.encode()).hexdigest()[:_KEY_DIGITS]
+
+
+def training_job(
+    job: TraceJob, gang: Gang, name: str, now: float, version: int, expected_seconds: float | None = None
+) -> JsonObject:
     """Return the TrainingJob that somebody submits for a job of the trace.
 
     It says no more than the trace does: joules are to be saved within the slowdown and the deadline. Its operating
@@ -149,6 +161,7 @@ def training_job(job: TraceJob, gang: Gang, name: str, now: float, version: int)
         name: Of the TrainingJob: the trace's own need not be one that Kubernetes takes.
         now: When it is created, seconds since the trace began.
         version: Its resource version.
+        expected_seconds: How long its user says that it takes; None if its user does not.
 
     Raises:
         UserError: The slowdown is negative.
@@ -157,7 +170,10 @@ def training_job(job: TraceJob, gang: Gang, name: str, now: float, version: int)
         "objective": "MinimizeEnergy",
         "maxSlowdownPercent": promised_slowdown_percent(job),
         "operatingPoint": {"mode": "None"},
+        "profileKey": key_of(job.kind),
     }
+    if expected_seconds is not None:
+        energy["expectedDuration"] = f"{max(math.ceil(expected_seconds), 1)}s"
     if job.deadline is not None:
         energy["deadline"] = moment(job.deadline)
     return {
@@ -196,7 +212,7 @@ def workload(owner: Mapping[str, Any], attempt: int, version: int) -> JsonObject
     name = f"{owner['metadata']['name']}-{attempt}"
     metadata = {
         "name": name,
-        "namespace": NAMESPACE,
+        "namespace": owner["metadata"]["namespace"],
         "uid": f"job-{name}-{version}",
         "resourceVersion": str(version),
         "labels": _labels(owner, attempt),
@@ -223,7 +239,7 @@ def gated_pod(owner: Mapping[str, Any], attempt: int, index: int, version: int) 
     return {
         "metadata": {
             "name": name,
-            "namespace": NAMESPACE,
+            "namespace": owner["metadata"]["namespace"],
             "uid": f"pod-{name}-{version}",
             "resourceVersion": str(version),
             "labels": {**_labels(owner, attempt), COMPLETION_INDEX: str(index)},
@@ -253,6 +269,70 @@ def _pod_as(pod: Mapping[str, Any], version: int, spec: Mapping[str, Any], phase
 
 def _labels(owner: Mapping[str, Any], attempt: int) -> JsonObject:
     return {JOB_UID_LABEL: owner["metadata"]["uid"], ATTEMPT_LABEL: str(attempt)}
+
+
+def energy_profile(kind: str, gpu_model: str, points: Sequence[Point], version: int) -> JsonObject:
+    """Return what was learned of a kind of jobs on a GPU model.
+
+    Args:
+        kind: Of the jobs.
+        gpu_model: On which they ran.
+        points: What was measured.
+        version: Its resource version.
+    """
+    name = profile_name(key_of(kind), gpu_model)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": energyprofile.KIND,
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": f"profile-{name}",
+            "resourceVersion": str(version),
+        },
+        "spec": {
+            "profileKey": key_of(kind),
+            "gpuModel": gpu_model,
+            "points": [
+                {
+                    "gpus": point.gpus,
+                    "powerLimitWatts": point.limit_watts,
+                    "maxClockHertz": MAX_CLOCK_HERTZ,
+                    "stepsPerSecond": point.work_per_second,
+                    "wattsPerGpu": point.watts,
+                    "samples": point.samples,
+                    "measuredSeconds": point.seconds,
+                }
+                for point in points
+            ],
+        },
+    }
+
+
+def progress(seconds_left: float, now: float) -> JsonObject:
+    """Return what a trainer reported last of how far it is, as the operator writes it into a status."""
+    return {"estimatedSecondsLeft": seconds_left, "reportedAt": moment(now)}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What was measured of a kind of jobs at one power limit.
+
+    Attributes:
+        gpus: Of each job.
+        limit_watts: Of each GPU.
+        work_per_second: Of the whole job.
+        watts: Of one GPU.
+        samples: How often.
+        seconds: How long, all together.
+    """
+
+    gpus: int
+    limit_watts: float
+    work_per_second: float
+    watts: float
+    samples: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

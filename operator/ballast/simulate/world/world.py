@@ -16,10 +16,11 @@ What must hold: a gang runs whole, on the nodes that its placement names, or not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
+from ballast.api.energyprofile import EnergyProfile
 from ballast.api.trainingjob import InvalidTrainingJob
 from ballast.decide.actions import (
     Action,
@@ -32,14 +33,19 @@ from ballast.decide.actions import (
     WriteStatus,
 )
 from ballast.decide.cycle import decide
+from ballast.decide.gpu_models import gpu_model as gpu_model_of
+from ballast.decide.model.prediction import GpuRange
+from ballast.decide.model.prior import PRIOR, Prior
+from ballast.decide.points.slowdown import slowdown_left_percent
 from ballast.decide.policy import Policy
+from ballast.decide.prospects import prospects
 from ballast.errors import BallastError
 from ballast.observe.cluster_state import ClusterState, Kind
 from ballast.simulate.job import TraceJob
 from ballast.simulate.policy import SimNode
 from ballast.simulate.world import objects
 from ballast.simulate.world.machine import Machine
-from ballast.simulate.world.objects import EPOCH, Gang, JsonObject
+from ballast.simulate.world.objects import EPOCH, Gang, JsonObject, promised_slowdown_percent
 
 MAX_ACTIONS: Final = 256
 """What the operator's executor has in flight at most."""
@@ -108,20 +114,28 @@ class World:
     Args:
         nodes: The cluster.
         policy: The admin's choices; by default the operator's own, with agents on the nodes.
+        priors: By kind, what the energy model assumes in place of its own prior.
 
     Raises:
         UserError: A node is none that a cluster would take.
     """
 
-    def __init__(self, nodes: Iterable[SimNode], policy: Policy | None = None) -> None:
+    def __init__(
+        self, nodes: Iterable[SimNode], policy: Policy | None = None, priors: Mapping[str, Prior] | None = None
+    ) -> None:
         self.now = 0.0
         self._version = 0
         self._machines = {node.name: Machine(node) for node in nodes}
         self._state = ClusterState(
-            clock=lambda: EPOCH + self.now, policy=policy or Policy(agents=True), on_invalid=_refuse
+            clock=lambda: EPOCH + self.now,
+            policy=policy or Policy(agents=True),
+            on_invalid=_refuse,
+            priors={objects.key_of(kind): prior for kind, prior in (priors or {}).items()},
         )
         self._jobs: dict[str, _Submitted] = {}  # by the TrainingJob's UID
         self._uids: dict[str, str] = {}  # by the trace's name
+        self._priors = dict(priors or {})
+        self._profiles: dict[str, dict[str, EnergyProfile]] = {}  # by kind and GPU model
         self._count = 0
         self._held_for: str | None = None
         self._stopped: list[str] = []
@@ -131,8 +145,12 @@ class World:
 
     # -- what happens ---------------------------------------------------------------------------------------------
 
-    def submit(self, job: TraceJob) -> None:
+    def submit(self, job: TraceJob, expected_seconds: float | None = None) -> None:
         """Let somebody create a job's TrainingJob now.
+
+        Args:
+            job: The job.
+            expected_seconds: How long that person says that it takes; None for nothing.
 
         Raises:
             UserError: The job asks for something that no TrainingJob can say.
@@ -140,7 +158,9 @@ class World:
         gang = Gang.of(job, [machine.node for machine in self._machines.values()])
         # By the order of submission: of two jobs of the same second, the queue takes the one whose name comes first.
         self._count += 1
-        manifest = objects.training_job(job, gang, f"job-{self._count:08d}", self.now, self._next_version())
+        manifest = objects.training_job(
+            job, gang, f"job-{self._count:08d}", self.now, self._next_version(), expected_seconds
+        )
         uid = manifest["metadata"]["uid"]
         self._jobs[uid] = _Submitted(job, gang, manifest)
         self._uids[job.name] = uid
@@ -148,7 +168,10 @@ class World:
 
     def end(self, name: str) -> None:
         """Let all trainers of a running job exit with 0 now."""
-        submitted = self._jobs[self._uids[name]]
+        with self._state.at_once():
+            self._end(self._jobs[self._uids[name]])
+
+    def _end(self, submitted: _Submitted) -> None:
         touched = self._give_back(submitted)
         for uid, pod in submitted.pods.items():
             submitted.pods[uid] = objects.ended_pod(pod, self.now, self._next_version())
@@ -159,9 +182,35 @@ class World:
         for node in touched:
             self._state.observe(Kind.NODE_POWER, self._machines[node].power(self._next_version()))
 
+    def report(self, name: str, seconds_left: float) -> None:
+        """Let the trainer of a running job say how long it runs on."""
+        submitted = self._jobs[self._uids[name]]
+        metadata = {**submitted.manifest["metadata"], "resourceVersion": str(self._next_version())}
+        status = {**submitted.manifest["status"], "progress": objects.progress(seconds_left, self.now)}
+        submitted.manifest = {**submitted.manifest, "metadata": metadata, "status": status}
+        self._state.observe(Kind.TRAINING_JOB, submitted.manifest)
+
+    def learn(self, kind: str, gpu_model: str, points: Sequence[objects.Point]) -> None:
+        """Let the energy profile of a kind of jobs on a GPU model say what was measured."""
+        profile = objects.energy_profile(kind, gpu_model, points, self._next_version())
+        self._profiles.setdefault(kind, {})[gpu_model] = EnergyProfile.parse(profile)
+        self._state.observe(Kind.ENERGY_PROFILE, profile)
+
     def somebody_deletes_the_workload(self, name: str) -> None:
         """Let the `batch/v1` Job of a job be deleted by hand, with its pods."""
         self._take_workload(self._jobs[self._uids[name]])
+
+    def slowdown_left_percent(self, job: TraceJob, gpu_model: str) -> float:
+        """Return what a job's power limit may cost of its time on a GPU model, by what has been learned so far."""
+        nodes = {machine.node.gpu_model: machine.node for machine in self._machines.values()}
+        gang = Gang.of(job, [machine.node for machine in self._machines.values()])
+        usable = gang.models_of(machine.node for machine in self._machines.values())
+        boards = {gpu_model_of(name): _range(nodes[name]) for name in sorted(usable | {gpu_model})}
+        promised = promised_slowdown_percent(job)
+        known = tuple(self._profiles.get(job.kind, {}).values())
+        found = prospects(boards, job.gpus, promised, known, self._priors.get(job.kind, PRIOR), is_tuned=False)
+        own = next(each for each in found if each.gpu_model == gpu_model_of(gpu_model))
+        return slowdown_left_percent(promised, max(own.model_slowdown, 1.0))
 
     # -- what is decided ------------------------------------------------------------------------------------------
 
@@ -190,9 +239,10 @@ class World:
         snapshot = self._state.snapshot(EPOCH + self.now, MAX_ACTIONS, max_explanations=0)
         decision = decide(snapshot)
         self._state.remember(decision.refused, decision.held_for)
-        for action in decision.actions:
-            # Nobody looks between its beginning and its end: it need not be assumed meanwhile.
-            self._state.settle(action, self._carry_out(action))
+        with self._state.at_once():
+            for action in decision.actions:
+                # Nobody looks between its beginning and its end: it need not be assumed meanwhile.
+                self._state.settle(action, self._carry_out(action))
         if not decision.complete:
             self._state.look_again(snapshot)
         holds_others = decision.held_for != self._held_for
@@ -279,6 +329,10 @@ class World:
     def _next_version(self) -> int:
         self._version += 1
         return self._version
+
+
+def _range(node: SimNode) -> GpuRange:
+    return GpuRange(node.gpu_model, node.min_limit_watts, node.max_limit_watts, node.idle_watts)
 
 
 def _refuse(error: InvalidTrainingJob) -> NoReturn:

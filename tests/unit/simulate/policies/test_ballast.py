@@ -13,9 +13,11 @@ from ballast.decide.model.prediction import GpuRange, Sample
 from ballast.decide.model.prior import PRIOR, Prior
 from ballast.simulate.job import TraceJob
 from ballast.simulate.policies import ballast as module
-from ballast.simulate.policies.ballast import Ballast, allowed_slowdown_percent, ballast, ballast_placement
+from ballast.simulate.policies.ballast import Ballast, ballast, ballast_placement
 from ballast.simulate.policies.points import Points
+from ballast.simulate.policies.speeds import Speeds
 from ballast.simulate.policy import SetLimit, Start, Stop
+from ballast.simulate.world.objects import Point
 from ballast.simulate.world.world import World
 from tests.curve_builders import MadeUpCurve, fast
 from tests.unit.simulate.policies.views import cluster, job, limits, starts, stops, wake_ups
@@ -195,24 +197,44 @@ FASTER = A40.relative_speed / V100.relative_speed
 
 
 @pytest.mark.parametrize(
-    ("model", "slowdown", "gpus", "allowed"),
+    ("model", "slowdown", "left"),
     [
-        ("A40", 10.0, 1, 10.0),
-        ("V100", 50.0, 1, 100 * (1.5 / FASTER - 1)),
-        ("V100", 0.0, 1, 100 * (1 / FASTER - 1)),
-        ("A40", 10.7, 1, 10.0),
+        ("A40", 10.0, 10.0),
+        ("V100", 50.0, 100 * (1.5 / FASTER - 1)),
+        # It runs where it is slower than it allows only if it would have waited much longer: then its own counts.
+        ("V100", 0.0, 0.0),
+        ("V100", 10.0, 10.0),
+        ("A40", 10.7, 10.0),
     ],
 )
-def test_what_the_gpu_model_costs_is_taken_off_the_slowdown(
-    model: str, slowdown: float, gpus: int, allowed: float
-) -> None:
-    one = replace(job("one", gpus), max_slowdown_percent=slowdown)
-    assert allowed_slowdown_percent(one, model, BOTH.view.nodes.values()) == pytest.approx(allowed)
+def test_what_the_gpu_model_costs_is_taken_off_the_slowdown(model: str, slowdown: float, left: float) -> None:
+    one = replace(job("one"), max_slowdown_percent=slowdown)
+    assert World(BOTH.view.nodes.values()).slowdown_left_percent(one, model) == pytest.approx(left)
 
 
 def test_slowdown_counts_from_the_fastest_model_that_can_hold_the_job() -> None:
-    nodes = cluster(a40=1, v100=2).view.nodes.values()
-    assert allowed_slowdown_percent(job("one", 16), "V100", nodes) == pytest.approx(10.0)
+    world = World(cluster(a40=1, v100=2).view.nodes.values())
+    assert world.slowdown_left_percent(job("one", 16), "V100") == pytest.approx(10.0)
+
+
+def test_what_was_learned_of_a_kind_outweighs_the_table() -> None:
+    world = World(BOTH.view.nodes.values())
+    world.learn("even", "V100", [Point(1, 250.0, 1.0, 200.0, 8, 240.0)])
+    world.learn("even", "A40", [Point(1, 300.0, 0.95, 200.0, 8, 240.0)])
+    one = job("one", kind="even")
+    assert world.slowdown_left_percent(one, "V100") == pytest.approx(10.0)
+    assert world.slowdown_left_percent(one, "A40") == pytest.approx(100 * (1.1 * 0.95 - 1), abs=0.1)
+
+
+def test_users_who_know_it_say_how_long_their_jobs_take_on_the_fastest_gpu_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[float | None] = []
+    monkeypatch.setattr(World, "submit", lambda self, one, seconds: told.append(seconds))
+    speeds = Speeds({"even": {"V100": 1.0, "A40": 2.0}})
+    for policy in (ballast(), ballast(durations=speeds)):
+        policy.decide(ONE.waiting(job("one", kind="even", seconds=100.0)).view)
+    assert told == [None, 50.0]
 
 
 def test_a_limit_is_set_only_on_jobs_that_run_already() -> None:

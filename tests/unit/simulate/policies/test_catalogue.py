@@ -42,4 +42,4 @@ def test_priors_are_the_operators_own_arm_to_use() -> None:
     told = [
         name for name, make in POLICIES.items() if make(GIVEN).reference != make(Briefing(0, SPEEDS, priors)).reference
     ]
-    assert told == ["ballast"]
+    assert told == ["ballast", "ballast-told-durations"]

@@ -48,7 +48,7 @@ class Player:
     visited: list[float] = field(default_factory=list)
 
     def start(self, given: TraceJob, done: float = 0.0) -> float:
-        limit = self.points.begin(given, V100, self.slowdown, self.now, done)
+        limit = self.points.begin(given, V100, lambda: self.slowdown, self.now, done)
         begins = self.now + self.boots
         self.running[given.name] = RunningJob(given, begins, {"n": given.gpus}, "V100", limit, None, done)
         self.visited.append(limit)
@@ -135,6 +135,21 @@ def test_a_reading_is_known_when_the_operator_would_know_it() -> None:
     player.now = 1000.0 + visit
     player.pass_half_a_minute()
     assert player.points.learn(player.running, player.now) == 1000.0 + 2 * visit
+
+
+def test_only_those_are_looked_at_that_were_read_and_those_whose_readings_count_later() -> None:
+    player = Player(points=Points(lambda kind: Model()), now=1000.0)
+    visit = Choices().visit_seconds
+    player.start(job("one", seconds=20_000.0))
+    player.start(job("two", seconds=20_000.0))
+    player.pass_half_a_minute()
+    points = Points(lambda kind: Model())
+    for name in ("one", "two"):
+        points.begin(player.running[name].job, V100, lambda: 10.0, 1000.0, 0.0)
+    assert points.learn(player.running, player.now, frozenset()) is None
+    assert points.learn(player.running, player.now, frozenset({"one"})) == 1000.0 + visit
+    assert points.learn({"one": player.running["one"]}, 1000.0 + visit, frozenset()) is None
+    assert points.changes(player.running, 1000.0 + visit)
 
 
 def test_a_job_that_is_too_slow_by_its_gpu_model_stays_as_found() -> None:

@@ -1,0 +1,1 @@
+"""Commands for people: they read what Ballast has decided, and change nothing."""

@@ -1,0 +1,1 @@
+"""Agents on real nodes with simulated GPUs, in a real cluster."""

@@ -1,0 +1,1 @@
+"""The comparison of Ballast with kube-scheduler alone, without a cluster."""
